@@ -1,0 +1,1 @@
+//! Cedar policies over principal, action, resource and context.

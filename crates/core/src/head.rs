@@ -1,0 +1,55 @@
+//! The borrowed view of a request's head that every stage judges.
+
+use std::net::{IpAddr, SocketAddr};
+
+use http::{HeaderMap, Method, Version};
+
+use crate::{Target, Timestamp};
+
+/// Who is at the other end of the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// The address of the connection itself (after PROXY protocol, if the listener takes it).
+    pub socket: SocketAddr,
+    /// The client's address: the connection's, or what trusted proxies say of it.
+    pub client: IpAddr,
+    /// Whether the client's connection to us (or to the trusted proxy) is encrypted.
+    pub secure: bool,
+}
+
+/// A request's head as the stages see it: after normalisation, with hop-by-hop fields and every field
+/// that the gateway owns removed. The very same values are sent to the service.
+#[derive(Debug, Clone, Copy)]
+pub struct Head<'r> {
+    /// The method.
+    pub method: &'r Method,
+    /// The host without its port, in lower case.
+    pub host: &'r str,
+    /// The normalised target.
+    pub target: &'r Target,
+    /// The header fields.
+    pub headers: &'r HeaderMap,
+    /// The protocol version in which the client spoke.
+    pub version: Version,
+    /// The client.
+    pub peer: Peer,
+    /// When the head was complete.
+    pub now: Timestamp,
+}
+
+impl<'r> Head<'r> {
+    /// The value of a header that may appear only once. `Err` if it appears more often: whoever picks
+    /// one of two values may pick another than the service does.
+    ///
+    /// # Errors
+    /// [`Repeated`] when the field appears more than once.
+    pub fn single(&self, name: &http::HeaderName) -> Result<Option<&'r http::HeaderValue>, Repeated> {
+        let mut values = self.headers.get_all(name).iter();
+        let first = values.next();
+        if values.next().is_some() { Err(Repeated) } else { Ok(first) }
+    }
+}
+
+/// A header field that must be single appears more than once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Repeated;

@@ -1,0 +1,178 @@
+//! What the stages leave behind about one request: the facts for the answer, the metrics and the record.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use smallvec::SmallVec;
+
+use crate::{Principal, Reason, RouteId, StageId, Timestamp};
+
+/// 128 random bits that name one request everywhere: answer, service, audit, logs. Also a valid
+/// W3C trace id.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct RequestId(pub u128);
+
+impl RequestId {
+    /// The 32 hexadecimal digits, without allocating.
+    #[must_use]
+    pub fn hex(self) -> [u8; 32] {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [b'0'; 32];
+        let mut rest = self.0;
+        for place in text.iter_mut().rev() {
+            *place = DIGITS.get((rest & 0xf) as usize).copied().unwrap_or(b'0');
+            rest >>= 4;
+        }
+        text
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What one stage decided about one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Verdict {
+    /// It did not get to run: an earlier stage refused.
+    #[default]
+    NotReached,
+    /// The configuration has it off for this route.
+    Off,
+    /// It let the request pass.
+    Passed,
+    /// It let the request pass and asks that someone look at it.
+    Flagged,
+    /// It would have refused, but runs in shadow.
+    Shadowed(Reason),
+    /// It refused.
+    Denied(Reason),
+}
+
+impl Verdict {
+    /// The name in records and explanations.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotReached => "not_reached",
+            Self::Off => "off",
+            Self::Passed => "pass",
+            Self::Flagged => "flag",
+            Self::Shadowed(_) => "shadow_deny",
+            Self::Denied(_) => "deny",
+        }
+    }
+}
+
+/// One limit as it stands after this request.
+#[derive(Debug, Clone)]
+pub struct LimitState {
+    /// The limit's name in the configuration.
+    pub name: Arc<str>,
+    /// Requests allowed per window, the burst included.
+    pub quota: u64,
+    /// The window.
+    pub window: Duration,
+    /// How many requests would pass now.
+    pub remaining: u64,
+    /// When the quota is whole again (or, after a refusal, when one request would pass).
+    pub reset: Duration,
+    /// Whether this limit is one that refused.
+    pub exceeded: bool,
+}
+
+/// What a caller must bring to be let in: becomes `WWW-Authenticate` and the problem document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Challenge {
+    /// `acr` values that would do, best first (RFC 9470).
+    pub acr_values: Vec<String>,
+    /// The greatest age of the authentication, in seconds (RFC 9470).
+    pub max_age: Option<u64>,
+    /// Scopes that are missing (RFC 6750).
+    pub scopes: Vec<String>,
+    /// A sentence of the policy's author.
+    pub message: Option<String>,
+}
+
+/// Facts about one request, written by the stages and read by the driver.
+#[derive(Debug, Clone)]
+pub struct Notes {
+    /// The request's name.
+    pub request_id: RequestId,
+    /// When its head was complete.
+    pub received: Timestamp,
+    /// The client's address.
+    pub client: IpAddr,
+    /// The route, once found.
+    pub route: Option<RouteId>,
+    /// Who asks, once known.
+    pub principal: Option<Arc<Principal>>,
+    /// What each stage decided, indexed by stage.
+    verdicts: [Verdict; StageId::COUNT],
+    /// Every limit that counted this request.
+    pub limits: SmallVec<[LimitState; 2]>,
+    /// Policies that determined the authorization, by id.
+    pub policies: SmallVec<[Arc<str>; 1]>,
+    /// What the caller lacks.
+    pub challenge: Option<Arc<Challenge>>,
+    /// Why a credential was refused, more precisely than the client may know.
+    pub credential_fault: Option<&'static str>,
+}
+
+impl Notes {
+    /// Empty notes for a request that has just arrived.
+    #[must_use]
+    pub fn new(request_id: RequestId, received: Timestamp) -> Self {
+        Self {
+            request_id,
+            received,
+            client: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            route: None,
+            principal: None,
+            verdicts: [Verdict::NotReached; StageId::COUNT],
+            limits: SmallVec::new(),
+            policies: SmallVec::new(),
+            challenge: None,
+            credential_fault: None,
+        }
+    }
+
+    /// Records what `stage` decided.
+    pub fn record(&mut self, stage: StageId, verdict: Verdict) {
+        if let Some(place) = self.verdicts.get_mut(stage as usize) {
+            *place = verdict;
+        }
+    }
+
+    /// What `stage` decided.
+    #[must_use]
+    pub fn verdict(&self, stage: StageId) -> Verdict {
+        self.verdicts.get(stage as usize).copied().unwrap_or_default()
+    }
+
+    /// Stages in order with what they decided.
+    pub fn verdicts(&self) -> impl Iterator<Item = (StageId, Verdict)> + '_ {
+        StageId::ALL.into_iter().zip(self.verdicts.iter().copied())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hex_form_is_the_display_form() {
+        let id = RequestId(0x0123_4567_89ab_cdef_0011_2233_4455_6677);
+        assert_eq!(std::str::from_utf8(&id.hex()), Ok(id.to_string().as_str()));
+    }
+}

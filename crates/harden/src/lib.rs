@@ -1,0 +1,1 @@
+//! What a service answers, made safe to pass on: header fields, cookies, CORS, caching, redaction.

@@ -1,0 +1,1 @@
+//! Rate limits: exact, atomic over several limits, bounded in memory.

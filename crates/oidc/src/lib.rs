@@ -1,0 +1,1 @@
+//! Speaking to identity providers: key sets and their refresh.

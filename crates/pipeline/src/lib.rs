@@ -1,0 +1,1 @@
+//! Router, route plans, the snapshot and the order of the stages.

@@ -1,0 +1,1 @@
+//! Listeners, upstreams, forwarding: the only crate that knows hyper.

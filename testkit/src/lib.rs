@@ -1,0 +1,1 @@
+//! What tests need: an echo upstream, a raw-socket client, a test CA.
