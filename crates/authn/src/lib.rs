@@ -1,1 +1,29 @@
 //! A credential becomes a principal: JWT, API key, anonymous.
+//!
+//! [`Authentication`] holds every method of the configuration, [`Authenticate`] is what one route takes of them:
+//! methods in order, scopes, whether callers without a credential are let in. The first method whose credential
+//! is present decides; a credential that is present and wrong is refused, and never counts as none.
+//!
+//! Each kind of credential is one module with its raw configuration, its compile step and its verification:
+//! [`jwt`], [`api_key`]. A new kind is such a module, a list in [`RawAuthentication`], and one variant in
+//! `method`, where the compiler then asks for the rest.
+
+pub mod api_key;
+mod authentication;
+mod cache;
+mod challenge;
+mod fault;
+mod json;
+pub mod jwt;
+mod method;
+pub mod mint;
+mod plan;
+mod raw;
+
+pub use authentication::Authentication;
+pub use fault::Refusal;
+pub use plan::Authenticate;
+pub use raw::{RawAuthenticate, RawAuthentication, RawCredentialCache, RawScopes};
+
+#[cfg(test)]
+mod tests;

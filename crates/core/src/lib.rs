@@ -5,6 +5,7 @@
 //! Nothing here does I/O, and nothing here knows an HTTP library beyond the `http` types.
 
 pub mod clock;
+pub mod decision;
 pub mod denial;
 pub mod files;
 pub mod hash;
@@ -18,6 +19,7 @@ pub mod target;
 pub mod units;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use decision::{Decision, Judgement};
 pub use denial::{Denial, Reason};
 pub use files::ConfigFolder;
 pub use hash::{Digest, KeyedHash};

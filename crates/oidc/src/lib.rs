@@ -1,1 +1,25 @@
-//! Speaking to identity providers: key sets and their refresh.
+//! Speaking to identity providers: the keys that verify their tokens, and how those stay fresh.
+//!
+//! A [`VerifyingKey`] knows which algorithms it may be used with, and no other: an RSA key never verifies an
+//! HMAC, a shared secret never an RSA signature (RFC 8725 section 3.1). A [`KeySet`] holds the usable keys of a
+//! JWKS document or a PEM file. A [`KeySource`] is where a set comes from: fixed when the configuration is
+//! loaded, or published at a URL and refreshed through a [`Fetch`] that somebody else implements. Nothing here
+//! does I/O.
+
+mod algorithm;
+mod fetch;
+mod jwk;
+mod key;
+mod key_set;
+mod remote;
+mod source;
+
+pub use algorithm::{Algorithm, KeyKind};
+pub use fetch::{Fetch, FetchError, Fetched, KeySetUrl, KeySetUrlError};
+pub use key::{BadSignature, KeyError, VerifyingKey};
+pub use key_set::{Candidates, KeySet, KeySetError, MAX_KEY_SET_BYTES, MAX_KEYS, SkippedKey};
+pub use remote::{RawRefresh, RefreshError, RefreshRules, Refreshed};
+pub use source::{Generation, KeySource, KeysUnavailable, PublishedKeys};
+
+#[cfg(test)]
+mod tests;

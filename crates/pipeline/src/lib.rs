@@ -1,1 +1,21 @@
 //! Router, route plans, the snapshot and the order of the stages.
+//!
+//! A [`Snapshot`] is a whole compiled configuration. For each request the driver calls, in this order:
+//! [`Ingress::receive`] (one form for the request), [`Snapshot::admit`] (every stage that needs the head only), and
+//! then forwards what it got an [`Admitted`] for. The same calls serve live traffic and [`explain`].
+
+pub mod admit;
+pub mod explain;
+pub mod metrics;
+pub mod receive;
+pub mod router;
+pub mod settings;
+pub mod snapshot;
+pub mod template;
+
+pub use admit::{Admitted, Halt, Observer, Unobserved};
+pub use metrics::Metrics;
+pub use receive::{FieldRules, Host, Ingress, Received, Unreceivable};
+pub use router::{HostPattern, Parameters, RouteMatcher, Router};
+pub use snapshot::{RouteLimits, RoutePlan, Service, Snapshot};
+pub use template::PathTemplate;

@@ -1,1 +1,29 @@
 //! Listeners, upstreams, forwarding: the only crate that knows hyper.
+//!
+//! [`Gateway::start`] takes a compiled snapshot and serves it. Everything that belongs to one thread ([`shared`]'s
+//! `Worker`) is reference-counted without atomics; what threads share is in `Shared` and is read, not locked, on
+//! the way of a request.
+
+mod account;
+mod admission;
+mod attempt;
+mod body;
+mod client;
+mod connection;
+mod deadline;
+mod exchange;
+mod forward;
+mod gateway;
+mod housekeeping;
+mod operator;
+mod respond;
+mod shared;
+mod tls;
+mod transport;
+mod tunnel;
+mod upstream;
+pub mod wire;
+
+pub use gateway::{Gateway, GatewayError};
+pub use operator::{Operator, OperatorAnswer, OperatorRequest};
+pub use tls::TlsError;

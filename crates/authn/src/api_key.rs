@@ -1,0 +1,128 @@
+//! API keys: long-lived random strings, of which only hashes are kept.
+//!
+//! A key is `pcl_<id>_<secret>`: the id is visible and finds the record, the secret is 32 random bytes in 43
+//! characters of base64url. Against 256 random bits nobody can guess, so a plain SHA-256 is enough of a hash;
+//! slow hashes are for what people choose. No cache stands in front: the hash of a key is as quick as a lookup.
+
+mod compile;
+mod generate;
+mod raw;
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use aws_lc_rs::{constant_time, digest};
+use http::HeaderName;
+use portcullis_core::target::decode_segment;
+use portcullis_core::{Head, Principal, Timestamp};
+
+pub use generate::{GenerateError, GeneratedKey, generate};
+pub use raw::{RawApiKey, RawApiKeys};
+
+use crate::fault::{Failure, Fault};
+
+/// What every key begins with, so that scanners for leaked secrets can find them.
+const PREFIX: &str = "pcl_";
+
+/// The length of the secret part.
+const SECRET_LENGTH: usize = 43;
+
+/// The longest id.
+const LONGEST_ID: usize = 64;
+
+/// SHA-256 of a whole key.
+type KeyHash = [u8; digest::SHA256_OUTPUT_LEN];
+
+/// A list of keys, and where in a request they stand.
+#[derive(Debug)]
+pub(crate) struct ApiKeyMethod {
+    name: String,
+    header: HeaderName,
+    query: Option<String>,
+    keys: HashMap<String, KeyRecord>,
+}
+
+#[derive(Debug)]
+struct KeyRecord {
+    hash: KeyHash,
+    enabled: bool,
+    expires: Option<Timestamp>,
+    principal: Arc<Principal>,
+}
+
+impl ApiKeyMethod {
+    pub(crate) fn header(&self) -> &HeaderName {
+        &self.header
+    }
+
+    /// The principal of the request's key; `None` if it has none.
+    pub(crate) fn authenticate(&self, head: &Head<'_>) -> Result<Option<Arc<Principal>>, Failure> {
+        match self.presented(head)? {
+            Some(key) => Ok(Some(Arc::clone(self.verify(&key, head.now)?))),
+            None => Ok(None),
+        }
+    }
+
+    /// The same work for an id that exists and one that does not: the time says nothing about which ids there
+    /// are. Whether a key is disabled or expired is found out by its holder only.
+    fn verify(&self, key: &str, now: Timestamp) -> Result<&Arc<Principal>, Fault> {
+        const NOBODY: KeyHash = [0; digest::SHA256_OUTPUT_LEN];
+        let id = split_id(key).ok_or(Fault::key("malformed"))?;
+        let record = self.keys.get(id);
+        let hash = digest::digest(&digest::SHA256, key.as_bytes());
+        let expected = record.map_or(&NOBODY, |record| &record.hash);
+        let matches = constant_time::verify_slices_are_equal(hash.as_ref(), expected).is_ok();
+        let record = record.ok_or(Fault::key("unknown_key"))?;
+        if !matches {
+            return Err(Fault::key("wrong_secret"));
+        }
+        if !record.enabled {
+            return Err(Fault::key("disabled"));
+        }
+        if record.expires.is_some_and(|end| now >= end) {
+            return Err(Fault::key("expired"));
+        }
+        Ok(&record.principal)
+    }
+
+    /// The key of the request: once, or in both places alike.
+    fn presented<'r>(&self, head: &Head<'r>) -> Result<Option<Cow<'r, str>>, Fault> {
+        let header = head.single(&self.header).map_err(|_| Fault::AMBIGUOUS)?;
+        let header = header.map(|value| value.to_str().map_err(|_| Fault::key("malformed"))).transpose()?;
+        let query = match &self.query {
+            Some(name) => in_query(head.target.query().unwrap_or_default(), name)?,
+            None => None,
+        };
+        match (header, query) {
+            (Some(header), Some(query)) if header != query => Err(Fault::AMBIGUOUS),
+            (Some(header), _) => Ok(Some(header.into())),
+            (None, query) => Ok(query),
+        }
+    }
+}
+
+/// The parameter `name`, however its name is escaped. Twice is ambiguous: the service may read the other one.
+fn in_query<'q>(query: &'q str, name: &str) -> Result<Option<Cow<'q, str>>, Fault> {
+    let mut values = query.split('&').filter_map(|parameter| {
+        let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        (decode_segment(key) == name).then_some(value)
+    });
+    let first = values.next();
+    if values.next().is_some() { Err(Fault::AMBIGUOUS) } else { Ok(first.map(decode_segment)) }
+}
+
+/// The id of a key that has the form of one.
+fn split_id(key: &str) -> Option<&str> {
+    let rest = key.strip_prefix(PREFIX)?;
+    let (head, secret) = rest.split_at_checked(rest.len().checked_sub(SECRET_LENGTH)?)?;
+    let id = head.strip_suffix('_')?;
+    let is_secret = secret.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    (is_secret && is_id(id)).then_some(id)
+}
+
+/// Letters, digits, `-`, `.` and `_`, at most 64.
+fn is_id(id: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(is_allowed)
+}

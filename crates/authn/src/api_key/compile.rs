@@ -1,0 +1,162 @@
+//! From a written list of keys to their records.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use http::HeaderName;
+use http::header::{AUTHORIZATION, COOKIE};
+use portcullis_core::{KeyPath, Principal, PrincipalKind, Problems, Timestamp};
+
+use super::{ApiKeyMethod, KeyHash, KeyRecord, LONGEST_ID, RawApiKey, RawApiKeys, is_id};
+use crate::method::{Compiling, MethodId};
+use crate::plan::is_scope;
+
+impl ApiKeyMethod {
+    /// Checks what is written; `None` if there is no header to read.
+    pub(crate) fn compile(
+        raw: &RawApiKeys,
+        _: MethodId,
+        path: &KeyPath,
+        compiling: &mut Compiling<'_>,
+    ) -> Option<Self> {
+        let header = compile_header(&raw.header, &path.key("header"), compiling.problems);
+        check_query(raw.query.as_deref(), &path.key("query"), compiling.problems);
+        if raw.keys.is_empty() && raw.keys_file.is_none() {
+            compiling
+                .problems
+                .warning(&path.key("keys"), "there is no key, so every key is refused")
+                .suggest("make one with `portcullis keys`, or name a `keys_file`");
+        }
+        let mut method =
+            Self { name: raw.name.clone(), header: header?, query: raw.query.clone(), keys: HashMap::new() };
+        for (index, key) in raw.keys.iter().enumerate() {
+            method.add(key, &path.key("keys").index(index), compiling.problems);
+        }
+        if let Some(file) = &raw.keys_file {
+            let path = path.key("keys_file");
+            for (index, key) in read_keys(file, &path, compiling).iter().enumerate() {
+                method.add(key, &path.index(index), compiling.problems);
+            }
+        }
+        Some(method)
+    }
+
+    fn add(&mut self, raw: &RawApiKey, path: &KeyPath, problems: &mut Problems) {
+        check_names(raw, path, problems);
+        if self.keys.contains_key(&raw.id) {
+            problems
+                .error(&path.key("id"), format!("there is already a key `{}`", raw.id))
+                .suggest("choose another id, or remove one of them");
+        }
+        let hash = parse_hash(&raw.hash);
+        if hash.is_none() {
+            problems
+                .error(&path.key("hash"), "not a hash of a key")
+                .suggest("write `sha256:` and 64 hexadecimal digits; the key itself does not belong here");
+        }
+        let expires = raw.expires.as_deref().and_then(|text| {
+            let end = parse_moment(text);
+            if end.is_none() {
+                problems
+                    .error(&path.key("expires"), format!("`{}` is not a moment", text.escape_debug()))
+                    .suggest("write it in UTC, for example `2027-01-31T00:00:00Z`");
+            }
+            end
+        });
+        if let Some(hash) = hash {
+            let principal = Arc::new(principal(raw, &self.name, expires));
+            self.keys.insert(raw.id.clone(), KeyRecord { hash, enabled: raw.enabled, expires, principal });
+        }
+    }
+}
+
+fn principal(raw: &RawApiKey, method: &str, expires: Option<Timestamp>) -> Principal {
+    let mut principal = Principal::new(PrincipalKind::ApiKey, raw.id.as_str(), method);
+    principal.roles.clone_from(&raw.roles);
+    principal.scopes.clone_from(&raw.scopes);
+    principal.expires = expires;
+    if let Some(owner) = &raw.owner {
+        principal.claims.insert("owner".to_owned(), owner.as_str().into());
+    }
+    principal
+}
+
+fn compile_header(name: &str, path: &KeyPath, problems: &mut Problems) -> Option<HeaderName> {
+    match HeaderName::from_bytes(name.as_bytes()) {
+        Ok(header) if header == AUTHORIZATION || header == COOKIE => {
+            problems
+                .error(path, format!("`{name}` has a structure of its own and cannot hold just a key"))
+                .suggest("leave it out for `X-API-Key`");
+            None
+        }
+        Ok(header) => Some(header),
+        Err(_) => {
+            problems
+                .error(path, format!("`{}` is not a header name", name.escape_debug()))
+                .suggest("leave it out for `X-API-Key`");
+            None
+        }
+    }
+}
+
+fn check_query(name: Option<&str>, path: &KeyPath, problems: &mut Problems) {
+    let Some(name) = name else { return };
+    if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)) {
+        problems
+            .error(path, format!("`{}` is not the name of a query parameter", name.escape_debug()))
+            .suggest("write letters, digits, `-`, `.`, `_` or `~`, for example `api_key`");
+        return;
+    }
+    problems
+        .warning(path, "keys in URLs end up in access logs, browser histories and Referer headers")
+        .suggest("let callers send the key in the header, and remove this");
+}
+
+fn check_names(raw: &RawApiKey, path: &KeyPath, problems: &mut Problems) {
+    if !is_id(&raw.id) {
+        problems
+            .error(&path.key("id"), format!("`{}` is not the id of a key", raw.id.escape_debug()))
+            .suggest(format!("write letters, digits, `-`, `.` or `_`, at most {LONGEST_ID}"));
+    }
+    for (index, scope) in raw.scopes.iter().enumerate().filter(|(_, scope)| !is_scope(scope)) {
+        problems
+            .error(&path.key("scopes").index(index), format!("`{}` is not a scope", scope.escape_debug()))
+            .suggest("write one scope: visible ASCII characters without space, quote and backslash");
+    }
+    for (index, _) in raw.roles.iter().enumerate().filter(|(_, role)| role.is_empty()) {
+        problems.error(&path.key("roles").index(index), "an empty role").suggest("remove it");
+    }
+}
+
+fn read_keys(file: &str, path: &KeyPath, compiling: &mut Compiling<'_>) -> Vec<RawApiKey> {
+    let read = compiling.folder.read(file).and_then(|text| {
+        serde_json::from_str(&text).map_err(|error| {
+            format!("`{file}` is not a JSON list of keys: line {}, column {}", error.line(), error.column())
+        })
+    });
+    read.unwrap_or_else(|message| {
+        compiling.problems.error(path, message).suggest("write `[{\"id\": \"…\", \"hash\": \"sha256:…\"}]`");
+        Vec::new()
+    })
+}
+
+fn parse_hash(text: &str) -> Option<KeyHash> {
+    let digits = text.strip_prefix("sha256:")?.as_bytes();
+    let mut hash = KeyHash::default();
+    if digits.len() != hash.len() * 2 {
+        return None;
+    }
+    for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
+        let pair = std::str::from_utf8(pair).ok().filter(|pair| !pair.starts_with('+'))?;
+        *byte = u8::from_str_radix(pair, 16).ok()?;
+    }
+    Some(hash)
+}
+
+/// RFC 3339, in UTC.
+fn parse_moment(text: &str) -> Option<Timestamp> {
+    let moment = humantime::parse_rfc3339(text).ok()?;
+    let since_epoch = moment.duration_since(UNIX_EPOCH).ok()?;
+    u64::try_from(since_epoch.as_nanos()).ok().map(Timestamp)
+}

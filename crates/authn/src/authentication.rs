@@ -1,0 +1,161 @@
+//! From a request to the principal behind it.
+
+use std::sync::Arc;
+
+use http::header::AUTHORIZATION;
+use portcullis_core::{
+    ConfigFolder, Head, KeyPath, KeyedHash, Mode, Notes, Principal, Problems, Reason, Timestamp,
+};
+use portcullis_oidc::KeySource;
+
+use crate::cache::CredentialCache;
+use crate::fault::{Failure, Fault};
+use crate::method::{Compiling, Methods, Step};
+use crate::{Authenticate, RawAuthentication, Refusal};
+
+/// All methods of a configuration, the keys behind them, and the credentials that were verified under it.
+#[derive(Debug)]
+pub struct Authentication {
+    realm: String,
+    methods: Methods,
+    sources: Vec<Arc<KeySource>>,
+    cache: CredentialCache,
+    anonymous: Arc<Principal>,
+}
+
+impl Authentication {
+    /// Checks what is written. Keys that `previous` fetched from a URL that did not change are kept; nothing
+    /// else of it is, verified credentials least of all.
+    #[must_use]
+    pub fn compile(
+        raw: &RawAuthentication,
+        folder: &ConfigFolder,
+        path: &KeyPath,
+        problems: &mut Problems,
+        previous: Option<&Self>,
+    ) -> Self {
+        check_realm(&raw.realm, &path.key("realm"), problems);
+        let cache = compile_cache(raw.cache.max_entries, &path.key("cache"), problems);
+        let previous = previous.map_or(&[][..], |previous| &previous.sources);
+        let mut compiling = Compiling { folder, problems, previous, sources: Vec::new() };
+        let methods = Methods::compile(raw, path, &mut compiling);
+        Self {
+            realm: raw.realm.clone(),
+            methods,
+            sources: compiling.sources,
+            cache,
+            anonymous: Arc::new(Principal::anonymous()),
+        }
+    }
+
+    /// Who sends this request, if its route lets them.
+    ///
+    /// The principal and the cause of a refusal go into `notes`.
+    ///
+    /// # Errors
+    /// [`Refusal::Denied`] without a valid credential or with too few scopes; [`Refusal::KeysNeeded`] if keys
+    /// must be fetched first.
+    pub fn authenticate(
+        &self,
+        plan: &Authenticate,
+        head: &Head<'_>,
+        notes: &mut Notes,
+    ) -> Result<Arc<Principal>, Refusal> {
+        let principal = match self.identify(plan, head) {
+            Ok(principal) => principal,
+            Err(Failure::KeysNeeded(source)) => return Err(Refusal::KeysNeeded(source)),
+            Err(Failure::Fault(fault)) => {
+                notes.credential_fault = Some(fault.cause);
+                return Err(Refusal::Denied(fault.reason));
+            }
+        };
+        notes.principal = Some(Arc::clone(&principal));
+        if plan.mode() != Mode::Off
+            && let Some(missing) = plan.scopes().missing(&principal)
+        {
+            notes.challenge = Some(Arc::new(missing));
+            return Err(Refusal::Denied(Reason::InsufficientScope));
+        }
+        Ok(principal)
+    }
+
+    /// The one principal of all who show no credential.
+    #[must_use]
+    pub fn anonymous(&self) -> &Arc<Principal> {
+        &self.anonymous
+    }
+
+    /// The key sources that fetch from a URL: to refresh in the background.
+    #[must_use]
+    pub fn key_sources(&self) -> &[Arc<KeySource>] {
+        &self.sources
+    }
+
+    /// Whether every key source has keys: what a readiness probe asks.
+    #[must_use]
+    pub fn is_ready(&self, now: Timestamp) -> bool {
+        self.sources.iter().all(|source| source.is_ready(now))
+    }
+
+    pub(crate) fn methods(&self) -> &Methods {
+        &self.methods
+    }
+
+    pub(crate) fn realm(&self) -> &str {
+        &self.realm
+    }
+
+    /// The first credential that is present decides.
+    fn identify(&self, plan: &Authenticate, head: &Head<'_>) -> Result<Arc<Principal>, Failure> {
+        if plan.mode() == Mode::Off {
+            return Ok(Arc::clone(&self.anonymous));
+        }
+        for step in &plan.steps {
+            let found = match step {
+                Step::Jwt(jwt) => jwt.authenticate(head, &self.cache)?,
+                Step::ApiKeys(keys) => keys.authenticate(head)?,
+            };
+            if let Some(principal) = found {
+                return Ok(principal);
+            }
+        }
+        // Someone tried to say who they are, in a way that is not understood here.
+        if plan.reads_authorization() && head.headers.contains_key(AUTHORIZATION) {
+            return Err(Fault::token("scheme").into());
+        }
+        if plan.anonymous {
+            return Ok(Arc::clone(&self.anonymous));
+        }
+        Err(Fault::MISSING.into())
+    }
+}
+
+/// The realm is a quoted string in a header.
+fn check_realm(realm: &str, path: &KeyPath, problems: &mut Problems) {
+    let quotable = |byte: u8| (byte == b' ' || byte.is_ascii_graphic()) && byte != b'"' && byte != b'\\';
+    if realm.is_empty() || !realm.bytes().all(quotable) {
+        problems
+            .error(path, "the realm is empty or has characters that cannot stand in a header")
+            .suggest("write letters, digits and spaces, for example `Example API`");
+    }
+}
+
+fn compile_cache(max_entries: usize, path: &KeyPath, problems: &mut Problems) -> CredentialCache {
+    const MOST: usize = 10_000_000;
+    let place = path.key("max_entries");
+    if max_entries > MOST {
+        problems
+            .error(&place, format!("{max_entries} is more than {MOST}"))
+            .suggest("leave it out for 100000");
+        return CredentialCache::off();
+    }
+    match KeyedHash::random() {
+        Ok(hash) => CredentialCache::new(max_entries, hash),
+        Err(error) => {
+            problems
+                .error(&place, format!("the operating system has no randomness to give: {error}"))
+                .suggest("start again when it has");
+            CredentialCache::off()
+        }
+    }
+}

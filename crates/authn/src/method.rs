@@ -1,0 +1,130 @@
+//! Every way to authenticate that the configuration names.
+
+use std::sync::Arc;
+
+use portcullis_core::{ConfigFolder, KeyPath, Problems};
+use portcullis_oidc::{KeySetUrl, KeySource, RefreshRules};
+
+use crate::RawAuthentication;
+use crate::api_key::ApiKeyMethod;
+use crate::jwt::{JwtMethod, JwtStep};
+use crate::plan::ANONYMOUS;
+
+/// The index of an authentication method in its configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct MethodId(pub(crate) u32);
+
+/// A method of one of the kinds that there are.
+#[derive(Debug, Clone)]
+pub(crate) enum Method {
+    Jwt(Arc<JwtMethod>),
+    ApiKeys(Arc<ApiKeyMethod>),
+}
+
+/// What a route asks for one kind of credential, in one place of the request.
+#[derive(Debug)]
+pub(crate) enum Step {
+    Jwt(JwtStep),
+    ApiKeys(Arc<ApiKeyMethod>),
+}
+
+/// All methods, in the order of their ids.
+#[derive(Debug, Default)]
+pub(crate) struct Methods(Vec<Named>);
+
+/// A method under its name; without it if something is wrong with it, so that references to it are not reported
+/// as well.
+#[derive(Debug)]
+struct Named {
+    name: String,
+    method: Option<Method>,
+}
+
+impl Methods {
+    pub(crate) fn compile(raw: &RawAuthentication, path: &KeyPath, compiling: &mut Compiling<'_>) -> Self {
+        let mut methods = Self::default();
+        methods.register(
+            &raw.jwt,
+            &path.key("jwt"),
+            |raw| &raw.name,
+            JwtMethod::compile,
+            Method::Jwt,
+            compiling,
+        );
+        methods.register(
+            &raw.api_keys,
+            &path.key("api_keys"),
+            |raw| &raw.name,
+            ApiKeyMethod::compile,
+            Method::ApiKeys,
+            compiling,
+        );
+        methods
+    }
+
+    /// The method of this name. `Err` if there is none, `Ok(None)` if there is one with faults of its own.
+    pub(crate) fn find(&self, name: &str) -> Result<Option<&Method>, ()> {
+        self.0.iter().find(|named| named.name == name).map(|named| named.method.as_ref()).ok_or(())
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|named| named.name.as_str())
+    }
+
+    /// Compiles the methods of one kind.
+    fn register<R, M>(
+        &mut self,
+        list: &[R],
+        path: &KeyPath,
+        name: fn(&R) -> &String,
+        compile: fn(&R, MethodId, &KeyPath, &mut Compiling<'_>) -> Option<M>,
+        wrap: fn(Arc<M>) -> Method,
+        compiling: &mut Compiling<'_>,
+    ) {
+        for (index, raw) in list.iter().enumerate() {
+            let path = path.index(index);
+            self.check_name(name(raw), &path.key("name"), compiling.problems);
+            let id = MethodId(u32::try_from(self.0.len()).unwrap_or(u32::MAX));
+            let method = compile(raw, id, &path, compiling).map(|method| wrap(Arc::new(method)));
+            self.0.push(Named { name: name(raw).clone(), method });
+        }
+    }
+
+    fn check_name(&self, name: &str, path: &KeyPath, problems: &mut Problems) {
+        if name.is_empty() {
+            problems.error(path, "the name is empty").suggest("write the name by which routes refer to it");
+        } else if name == ANONYMOUS {
+            problems
+                .error(path, "`anonymous` is the name for callers without a credential")
+                .suggest("choose another name");
+        } else if self.find(name).is_ok() {
+            problems
+                .error(path, format!("there is already a method `{name}`"))
+                .suggest("choose another name");
+        }
+    }
+}
+
+/// What a compile step works with.
+pub(crate) struct Compiling<'c> {
+    pub(crate) folder: &'c ConfigFolder,
+    pub(crate) problems: &'c mut Problems,
+    /// Remote key sources of the configuration before this one.
+    pub(crate) previous: &'c [Arc<KeySource>],
+    /// Remote key sources so far.
+    pub(crate) sources: Vec<Arc<KeySource>>,
+}
+
+impl Compiling<'_> {
+    /// The source of the keys at `url`: the one that there is already, in this configuration or the previous
+    /// one, with the keys that it has; or else a new one.
+    pub(crate) fn remote(&mut self, url: KeySetUrl, rules: RefreshRules) -> Arc<KeySource> {
+        if let Some(shared) = self.sources.iter().find(|source| source.serves(&url, &rules)) {
+            return Arc::clone(shared);
+        }
+        let kept = self.previous.iter().find(|source| source.serves(&url, &rules)).map(Arc::clone);
+        let source = kept.unwrap_or_else(|| Arc::new(KeySource::remote(url, rules)));
+        self.sources.push(Arc::clone(&source));
+        source
+    }
+}

@@ -1,0 +1,177 @@
+//! What one route asks of its callers.
+
+use std::sync::Arc;
+
+use http::HeaderName;
+use portcullis_core::problem::nearest;
+use portcullis_core::{Challenge, KeyPath, Mode, Principal, Problems};
+use smallvec::SmallVec;
+
+use crate::jwt::JwtStep;
+use crate::method::{Method, Step};
+use crate::{Authentication, RawAuthenticate, RawScopes};
+
+/// The name that lets callers in who show no credential.
+pub(crate) const ANONYMOUS: &str = "anonymous";
+
+/// The methods of a route in order, and the scopes that it needs.
+#[derive(Debug)]
+pub struct Authenticate {
+    mode: Mode,
+    pub(crate) steps: SmallVec<[Step; 2]>,
+    pub(crate) anonymous: bool,
+    scopes: RequiredScopes,
+}
+
+/// Every one of `all`, and one of `any` unless that is empty.
+#[derive(Debug)]
+pub(crate) struct RequiredScopes {
+    all: Vec<String>,
+    any: Vec<String>,
+}
+
+impl Authenticate {
+    /// Checks what is written for a route against the methods that there are.
+    #[must_use]
+    pub fn compile(
+        raw: &RawAuthenticate,
+        authentication: &Authentication,
+        path: &KeyPath,
+        problems: &mut Problems,
+    ) -> Self {
+        let mut plan = Self {
+            mode: raw.mode,
+            steps: SmallVec::new(),
+            anonymous: false,
+            scopes: RequiredScopes::compile(&raw.scopes, &path.key("scopes"), problems),
+        };
+        let methods = path.key("methods");
+        if raw.methods.is_empty() && raw.mode != Mode::Off {
+            problems
+                .error(&methods, "the list is empty: nothing says who may use this route")
+                .suggest("name a method, or write `[anonymous]` to let everybody in");
+        }
+        for (index, name) in raw.methods.iter().enumerate() {
+            let path = methods.index(index);
+            if raw.methods.iter().take(index).any(|earlier| earlier == name) {
+                problems.error(&path, format!("`{name}` is named twice")).suggest("remove one of them");
+            } else if name == ANONYMOUS {
+                plan.anonymous = true;
+                check_anonymous(&plan, index + 1 == raw.methods.len(), &path, problems);
+            } else {
+                plan.add(name, authentication, &path, problems);
+            }
+        }
+        plan
+    }
+
+    /// Whether refusals are enforced. With [`Mode::Off`] every caller is anonymous, credentials are not read.
+    #[must_use]
+    pub const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Whether callers are let in who show no credential.
+    #[must_use]
+    pub const fn allows_anonymous(&self) -> bool {
+        self.anonymous || matches!(self.mode, Mode::Off)
+    }
+
+    /// Whether one of the methods reads `Authorization`.
+    pub(crate) fn reads_authorization(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::Jwt(jwt) if jwt.has_scheme()))
+    }
+
+    pub(crate) fn scopes(&self) -> &RequiredScopes {
+        &self.scopes
+    }
+
+    fn add(&mut self, name: &str, authentication: &Authentication, path: &KeyPath, problems: &mut Problems) {
+        match authentication.methods().find(name) {
+            Ok(Some(Method::Jwt(method))) => {
+                let header = method.header().name().clone();
+                match self.step_that_reads(&header) {
+                    None => self.steps.push(Step::Jwt(JwtStep::new(Arc::clone(method)))),
+                    Some(Step::Jwt(step)) => step.add(Arc::clone(method), path, problems),
+                    Some(Step::ApiKeys(_)) => refuse_shared_header(name, &header, path, problems),
+                }
+            }
+            Ok(Some(Method::ApiKeys(method))) => match self.step_that_reads(method.header()) {
+                None => self.steps.push(Step::ApiKeys(Arc::clone(method))),
+                Some(_) => refuse_shared_header(name, method.header(), path, problems),
+            },
+            Ok(None) => {}
+            Err(()) => {
+                let names = authentication.methods().names().chain([ANONYMOUS]);
+                let suggestion = match nearest(name, names) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "define it under `authentication`".to_owned(),
+                };
+                problems.error(path, format!("there is no method `{name}`")).suggest(suggestion);
+            }
+        }
+    }
+
+    fn step_that_reads(&mut self, header: &HeaderName) -> Option<&mut Step> {
+        self.steps.iter_mut().find(|step| match step {
+            Step::Jwt(jwt) => jwt.reads(header),
+            Step::ApiKeys(method) => method.header() == header,
+        })
+    }
+}
+
+/// `anonymous` stands where it takes effect: after everything else. It has no scopes.
+fn check_anonymous(plan: &Authenticate, is_last: bool, path: &KeyPath, problems: &mut Problems) {
+    if !is_last {
+        problems
+            .error(path, "`anonymous` applies when no credential is shown, after every method")
+            .suggest("put it last");
+    }
+    if !plan.scopes.is_empty() {
+        problems
+            .error(path, "`anonymous` has no scopes, and this route needs some")
+            .suggest("remove `anonymous`, or the scopes");
+    }
+}
+
+fn refuse_shared_header(name: &str, header: &HeaderName, path: &KeyPath, problems: &mut Problems) {
+    problems
+        .error(path, format!("`{name}` reads `{header}`, as a method before it does"))
+        .suggest("give them different headers, or put their keys into one method");
+}
+
+impl RequiredScopes {
+    fn compile(raw: &RawScopes, path: &KeyPath, problems: &mut Problems) -> Self {
+        for (key, scopes) in [("all", &raw.all), ("any", &raw.any)] {
+            for (index, scope) in scopes.iter().enumerate().filter(|(_, scope)| !is_scope(scope)) {
+                problems
+                    .error(&path.key(key).index(index), format!("`{}` is not a scope", scope.escape_debug()))
+                    .suggest("write one scope: visible ASCII characters without space, quote and backslash");
+            }
+        }
+        Self { all: raw.all.clone(), any: raw.any.clone() }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.all.is_empty() && self.any.is_empty()
+    }
+
+    /// What `principal` lacks, if anything.
+    pub(crate) fn missing(&self, principal: &Principal) -> Option<Challenge> {
+        let lacks = |scope: &&String| !principal.scopes.contains(scope);
+        let enough = self.any.is_empty() || !self.any.iter().all(|scope| lacks(&scope));
+        if enough && !self.all.iter().any(|scope| lacks(&scope)) {
+            return None;
+        }
+        let mut scopes: Vec<_> = self.all.iter().filter(lacks).cloned().collect();
+        if !enough {
+            scopes.extend(self.any.iter().cloned());
+        }
+        Some(Challenge { acr_values: Vec::new(), max_age: None, scopes, message: None })
+    }
+}
+
+/// RFC 6749 section 3.3.
+pub(crate) fn is_scope(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
+}

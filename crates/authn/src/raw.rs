@@ -1,0 +1,71 @@
+//! The configuration as it is written.
+
+use portcullis_core::Mode;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::api_key::RawApiKeys;
+use crate::jwt::RawJwt;
+
+/// The ways in which callers may prove who they are. Routes refer to them by name.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawAuthentication {
+    /// What the `realm` of a `WWW-Authenticate` answer says. Default `api`.
+    pub realm: String,
+    /// Methods that take signed tokens (JSON Web Tokens).
+    pub jwt: Vec<RawJwt>,
+    /// Methods that take API keys.
+    pub api_keys: Vec<RawApiKeys>,
+    /// The cache of tokens that were verified.
+    pub cache: RawCredentialCache,
+}
+
+impl Default for RawAuthentication {
+    fn default() -> Self {
+        Self {
+            realm: "api".to_owned(),
+            jwt: Vec::new(),
+            api_keys: Vec::new(),
+            cache: RawCredentialCache::default(),
+        }
+    }
+}
+
+/// The cache of tokens that were verified. It saves the signature check when a token comes again.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawCredentialCache {
+    /// The most tokens that are remembered; 0 switches the cache off. Default 100000.
+    pub max_entries: usize,
+}
+
+impl Default for RawCredentialCache {
+    fn default() -> Self {
+        Self { max_entries: 100_000 }
+    }
+}
+
+/// Who may use a route, as far as that is a matter of credentials.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawAuthenticate {
+    /// `enforce` refuses callers without a valid credential, `shadow` only records that it would, `off` asks
+    /// for none. Default `enforce`.
+    pub mode: Mode,
+    /// Names of methods in order; the first whose credential is present decides. `anonymous` lets callers in
+    /// who show no credential at all.
+    pub methods: Vec<String>,
+    /// Scopes that the credential must carry.
+    pub scopes: RawScopes,
+}
+
+/// Scopes that a credential must carry, whichever method it is for.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawScopes {
+    /// Every one of these.
+    pub all: Vec<String>,
+    /// At least one of these, unless the list is empty.
+    pub any: Vec<String>,
+}

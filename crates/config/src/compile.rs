@@ -1,0 +1,402 @@
+//! From the typed configuration to a snapshot. Every fault of every part is found in one run.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue, Method};
+use portcullis_audit::{AuditLog, AuditSettings};
+use portcullis_authn::{Authenticate, Authentication};
+use portcullis_authz::{Authorization, RouteInfo};
+use portcullis_core::problem::nearest;
+use portcullis_core::{ConfigFolder, KeyPath, Mode, Problems, ServiceId};
+use portcullis_harden::Hardening;
+use portcullis_limit::{LimitStore, Limits, When};
+use portcullis_pipeline::metrics::{Metrics, TargetId};
+use portcullis_pipeline::settings::{ClientAddress, Forward, Listener, Protocol, Upstream};
+use portcullis_pipeline::{
+    FieldRules, HostPattern, Ingress, PathTemplate, RouteLimits, RouteMatcher, RoutePlan, Router, Service, Snapshot,
+};
+use serde_json::Value;
+
+use crate::load::{Loaded, load, load_text, typed};
+use crate::located::{Located, locate};
+use crate::overlay::overlay;
+use crate::raw::{RawConfig, RawPolicy, RawRoute, RawService};
+use crate::document::Document;
+
+/// A configuration that was read: what it compiles to, if it does, and all that is to be said about it.
+pub struct Compiled {
+    /// The snapshot; none if there is an error.
+    pub snapshot: Option<Unrecorded>,
+    /// The file, for showing problems in their place.
+    pub document: Document,
+    /// Errors and warnings in the order of the file.
+    pub problems: Vec<Located>,
+}
+
+/// A snapshot whose audit log is not open yet: good for checking and explaining as it is.
+pub struct Unrecorded {
+    snapshot: Snapshot,
+    audit: AuditSettings,
+}
+
+impl Unrecorded {
+    /// The snapshot without a record.
+    #[must_use]
+    pub fn without_record(self) -> Snapshot {
+        self.snapshot
+    }
+
+    /// Opens the audit log, going on with that of `previous` if it is the same: the last step of a start or a
+    /// reload that can fail.
+    ///
+    /// # Errors
+    /// When the log cannot be opened.
+    pub fn open(mut self, previous: Option<&Snapshot>) -> std::io::Result<Snapshot> {
+        let log = AuditLog::open(&self.audit, previous.map(|previous| &*previous.audit))?;
+        self.snapshot.audit = Arc::new(log);
+        Ok(self.snapshot)
+    }
+}
+
+/// Reads and compiles a configuration file.
+///
+/// What `previous` has learned is kept where the configuration of it is the same: counters of limits, key sets,
+/// metrics.
+pub fn compile_file(path: &Path, environment: &dyn Fn(&str) -> Option<String>, previous: Option<&Snapshot>) -> Compiled {
+    let folder = ConfigFolder::new(path.parent().unwrap_or(Path::new("")));
+    compile(load(path, environment), &folder, previous)
+}
+
+/// Reads and compiles a configuration from memory; `name` is what reports call it.
+pub fn compile_text(
+    name: &str,
+    text: &str,
+    folder: &ConfigFolder,
+    environment: &dyn Fn(&str) -> Option<String>,
+    previous: Option<&Snapshot>,
+) -> Compiled {
+    compile(load_text(name, text, folder, environment), folder, previous)
+}
+
+fn compile(loaded: Loaded<RawConfig>, folder: &ConfigFolder, previous: Option<&Snapshot>) -> Compiled {
+    let Loaded { value, settled, document, problems: mut located } = loaded;
+    let mut problems = Problems::default();
+    let snapshot = value.and_then(|raw| Compiler { folder, previous, settled: &settled, problems: &mut problems }.run(&raw));
+    located.extend(locate(&document, &problems));
+    located.sort_by_key(|it| it.place.as_ref().map_or(0, |place| place.line));
+    let snapshot = snapshot.filter(|_| !problems.has_errors());
+    Compiled { snapshot, document, problems: located }
+}
+
+/// Everything that compiling needs at hand.
+struct Compiler<'c> {
+    folder: &'c ConfigFolder,
+    previous: Option<&'c Snapshot>,
+    /// The configuration as JSON, for merging policies.
+    settled: &'c Value,
+    problems: &'c mut Problems,
+}
+
+/// One route on its way to a plan.
+struct RouteDraft<'c> {
+    raw: &'c RawRoute,
+    path: KeyPath,
+    service: ServiceId,
+    service_name: &'c str,
+    template: Option<PathTemplate>,
+    methods: Vec<Method>,
+    policy: RawPolicy,
+}
+
+impl Compiler<'_> {
+    fn run(&mut self, raw: &RawConfig) -> Option<Unrecorded> {
+        let root = KeyPath::root();
+        let folder = self.folder;
+        let listeners = Listener::compile(&raw.listeners, folder, &root.key("listeners"), self.problems);
+        let admin = self.admin(raw, &listeners);
+        let protocol = Protocol::compile(&raw.protocol, &root.key("protocol"), self.problems);
+        let client_address = ClientAddress::compile(&raw.client_address, &root.key("client_address"), self.problems);
+        let previous = self.previous;
+        let authentication = Authentication::compile(
+            &raw.authentication,
+            folder,
+            &root.key("authentication"),
+            self.problems,
+            previous.map(|previous| &previous.authentication),
+        );
+        let store = LimitStore::compile(&raw.limit_store, &root.key("limit_store"), self.problems);
+        let limits = Limits::compile(
+            &raw.limits,
+            store,
+            &root.key("limits"),
+            self.problems,
+            previous.map(|previous| &previous.limits),
+        );
+        let audit = portcullis_audit::compile(&raw.audit, folder, &root.key("audit"), self.problems);
+        let services = self.services(raw);
+        let drafts = self.drafts(raw);
+        let router = self.router(&drafts);
+        let infos: Vec<RouteInfo> = drafts.iter().map(RouteDraft::info).collect();
+        let authorization =
+            Authorization::compile(&raw.authorization, &infos, folder, &root.key("authorization"), self.problems);
+        let routes: Vec<RoutePlan> =
+            drafts.iter().map(|draft| self.plan(draft, &authentication, &limits, &protocol)).collect();
+        let owned = routes.iter().flat_map(|route| route.forward.identity.iter().map(|(name, _)| name));
+        let ingress = Ingress { target: raw.target, client_address, fields: FieldRules::new(owned) };
+        let metrics = Arc::new(self.metrics(&drafts, &services));
+        let snapshot = Snapshot {
+            generation: previous.map_or(1, |previous| previous.generation.saturating_add(1)),
+            listeners,
+            admin,
+            workers: raw.workers.map(usize::from),
+            drain_timeout: raw.drain_timeout.0,
+            protocol,
+            ingress,
+            router: router?,
+            routes,
+            services,
+            authentication,
+            authorization: authorization?,
+            limits,
+            audit: Arc::new(AuditLog::off()),
+            metrics,
+        };
+        Some(Unrecorded { snapshot, audit })
+    }
+
+    /// Whatever is served to operators needs no credential, so nobody else may reach it.
+    fn admin(&mut self, raw: &RawConfig, listeners: &[Listener]) -> Option<SocketAddr> {
+        let place = KeyPath::root().key("admin").key("address");
+        let text = raw.admin.address.as_str();
+        if text == "off" {
+            return None;
+        }
+        let Ok(address) = text.parse::<SocketAddr>() else {
+            self.problems
+                .error(&place, format!("`{text}` is not an address with a port"))
+                .suggest("write `127.0.0.1:9901`, or `off`");
+            return None;
+        };
+        if !address.ip().is_loopback() {
+            self.problems
+                .error(&place, format!("`{text}` can be reached from other machines, and the admin listener asks for no credential"))
+                .suggest("write a loopback address such as `127.0.0.1:9901`");
+        }
+        if listeners.iter().any(|listener| listener.address == address && address.port() != 0) {
+            self.problems.error(&place, format!("`{text}` is taken by a listener already"));
+        }
+        Some(address)
+    }
+
+    fn services(&mut self, raw: &RawConfig) -> Vec<Service> {
+        let path = KeyPath::root().key("services");
+        if raw.services.is_empty() {
+            self.problems.error(&path, "there is no service").suggest("add one with `name`, `upstream` and `routes`");
+        }
+        let mut services: Vec<Service> = Vec::new();
+        let mut targets = 0;
+        for (index, service) in raw.services.iter().enumerate() {
+            let place = path.index(index);
+            self.check_name("service", &service.name, services.iter().map(|it| &*it.name), &place.key("name"));
+            let upstream = Upstream::compile(&service.upstream, self.folder, &place.key("upstream"), self.problems);
+            let first_target = TargetId(targets);
+            targets = targets.saturating_add(u32::try_from(upstream.targets.len()).unwrap_or(u32::MAX));
+            services.push(Service { name: service.name.as_str().into(), upstream, first_target });
+        }
+        services
+    }
+
+    /// Names become labels, policy entities and log fields: what reads well there is allowed.
+    fn check_name<'n>(&mut self, what: &str, name: &str, mut earlier: impl Iterator<Item = &'n str>, place: &KeyPath) {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'/');
+        if name.is_empty() || name.len() > 128 || !name.bytes().all(is_plain) {
+            self.problems
+                .error(place, format!("`{name}` is not a name for a {what}"))
+                .suggest("use letters, digits and `-_.:/`, at most 128 of them");
+        }
+        if earlier.any(|other| other == name) {
+            self.problems.error(place, format!("there is another {what} named `{name}`")).suggest("give each a name of its own");
+        }
+    }
+
+    /// All routes of all services, in order, with the policies that hold for them.
+    fn drafts<'r>(&mut self, raw: &'r RawConfig) -> Vec<RouteDraft<'r>> {
+        let mut drafts: Vec<RouteDraft<'r>> = Vec::new();
+        for (number, service) in (0u32..).zip(&raw.services) {
+            let place = KeyPath::root().key("services").index(number as usize);
+            if service.routes.is_empty() {
+                self.problems
+                    .error(&place.key("routes"), format!("the service `{}` has no route, so it cannot be reached", service.name))
+                    .suggest("add one, such as `- { name: all, path: '/{*rest}' }`");
+            }
+            for (index, route) in service.routes.iter().enumerate() {
+                let path = place.key("routes").index(index);
+                self.check_name("route", &route.name, drafts.iter().map(|it| it.raw.name.as_str()), &path.key("name"));
+                let draft = self.draft(route, path, ServiceId(number), service, index);
+                drafts.push(draft);
+            }
+        }
+        drafts
+    }
+
+    fn draft<'r>(&mut self, raw: &'r RawRoute, path: KeyPath, id: ServiceId, service: &'r RawService, index: usize) -> RouteDraft<'r> {
+        let template = PathTemplate::parse(&raw.path).map_err(|problem| self.problems.error(&path.key("path"), problem)).ok();
+        let methods = self.methods(raw, &path.key("methods"));
+        let policy = self.policy(id, index, &path);
+        RouteDraft { raw, path, service: id, service_name: &service.name, template, methods, policy }
+    }
+
+    fn methods(&mut self, raw: &RawRoute, path: &KeyPath) -> Vec<Method> {
+        let mut methods = Vec::new();
+        for (index, text) in raw.methods.iter().enumerate() {
+            match Method::from_bytes(text.as_bytes()) {
+                Ok(Method::TRACE | Method::CONNECT) => {
+                    self.problems.error(&path.index(index), format!("`{text}` is never forwarded")).suggest("remove it");
+                }
+                Ok(method) if text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-') => methods.push(method),
+                _ => self
+                    .problems
+                    .error(&path.index(index), format!("`{text}` is not a method"))
+                    .suggest(format!("methods are written in capitals, such as `{}`", text.to_ascii_uppercase())),
+            }
+        }
+        methods
+    }
+
+    /// What holds for a route: what holds for all, then for its service, then for itself.
+    fn policy(&mut self, service: ServiceId, route: usize, path: &KeyPath) -> RawPolicy {
+        let nothing = Value::Object(serde_json::Map::new());
+        let own = |value: Option<&Value>| value.and_then(|value| value.get("policy")).unwrap_or(&nothing).clone();
+        let services = self.settled.get("services");
+        let service = services.and_then(|services| services.get(service.index()));
+        let route = service.and_then(|service| service.get("routes")).and_then(|routes| routes.get(route));
+        let merged = overlay(&overlay(&own(Some(self.settled)), &own(service)), &own(route));
+        typed(merged, &path.key("policy")).unwrap_or_else(|problem| {
+            self.problems.add(problem);
+            RawPolicy::default()
+        })
+    }
+
+    fn router(&mut self, drafts: &[RouteDraft<'_>]) -> Option<Router> {
+        let mut matchers = Vec::new();
+        for draft in drafts {
+            let hosts = self.hosts(draft);
+            let headers = self.header_conditions(draft);
+            let path = draft.template.clone()?;
+            matchers.push(RouteMatcher { hosts, path, methods: draft.methods.clone(), headers });
+        }
+        Router::build(&matchers)
+            .map_err(|clashes| {
+                for clash in clashes {
+                    let (Some(first), Some(second)) = (drafts.get(clash.first.index()), drafts.get(clash.second.index())) else {
+                        continue;
+                    };
+                    self.problems
+                        .error(
+                            &second.path.key("path"),
+                            format!("the routes `{}` and `{}` match the same requests", first.raw.name, second.raw.name),
+                        )
+                        .suggest("tell them apart by path, host, methods or a header");
+                }
+            })
+            .ok()
+    }
+
+    fn hosts(&mut self, draft: &RouteDraft<'_>) -> Vec<HostPattern> {
+        let path = draft.path.key("hosts");
+        let mut hosts = Vec::new();
+        for (index, text) in draft.raw.hosts.iter().enumerate() {
+            match HostPattern::parse(text) {
+                Ok(host) => hosts.push(host),
+                Err(problem) => {
+                    self.problems.error(&path.index(index), problem);
+                }
+            }
+        }
+        hosts
+    }
+
+    fn header_conditions(&mut self, draft: &RouteDraft<'_>) -> Vec<(HeaderName, HeaderValue)> {
+        let path = draft.path.key("headers");
+        let unowned = FieldRules::new([]);
+        let mut headers = Vec::new();
+        for (name, value) in &draft.raw.headers {
+            match (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+                (Ok(name), Ok(_)) if unowned.removes(&name) => self
+                    .problems
+                    .error(&path.key(name.as_str()), format!("`{name}` is removed from every request, so it never matches"))
+                    .suggest("choose another header"),
+                (Ok(name), Ok(value)) => headers.push((name, value)),
+                _ => {
+                    self.problems.error(&path.key(name), format!("`{name}: {value}` is not a header field"));
+                }
+            }
+        }
+        headers
+    }
+
+    fn plan(&mut self, draft: &RouteDraft<'_>, authentication: &Authentication, limits: &Limits, protocol: &Protocol) -> RoutePlan {
+        let path = draft.path.key("policy");
+        let policy = &draft.policy;
+        let parameters = draft.template.iter().flat_map(|it| it.parameters().map(str::to_owned)).collect();
+        RoutePlan {
+            name: draft.raw.name.as_str().into(),
+            service: draft.service,
+            parameters,
+            authenticate: Authenticate::compile(&policy.authenticate, authentication, &path.key("authenticate"), self.problems),
+            authorize: policy.authorize.mode,
+            limits: self.route_limits(policy, limits, &path.key("limit")),
+            hardening: Hardening::compile(&policy.response, &path.key("response"), self.problems),
+            forward: Forward::compile(&policy.forward, protocol.body, &path.key("forward"), self.problems),
+        }
+    }
+
+    fn route_limits(&mut self, policy: &RawPolicy, limits: &Limits, path: &KeyPath) -> RouteLimits {
+        let mut compiled = RouteLimits { mode: policy.limit.mode, before: Vec::new(), after: Vec::new() };
+        for (index, name) in policy.limit.apply.iter().enumerate() {
+            let place = path.key("apply").index(index);
+            let Some(id) = limits.by_name(name) else {
+                let problem = self.problems.error(&place, format!("there is no limit named `{name}`"));
+                match nearest(name, limits.names()) {
+                    Some(known) => problem.suggest(format!("did you mean `{known}`?")),
+                    None => problem.suggest("define it under `limits`"),
+                }
+                continue;
+            };
+            match limits.when(id) {
+                Some(When::BeforeAuthentication) => compiled.before.push(id),
+                _ => compiled.after.push(id),
+            }
+        }
+        if policy.limit.mode == Mode::Shadow && policy.limit.apply.is_empty() {
+            self.problems.warning(&path.key("mode"), "`shadow` has no effect: no limit applies").suggest("name limits in `apply`");
+        }
+        compiled
+    }
+
+    fn metrics(&self, drafts: &[RouteDraft<'_>], services: &[Service]) -> Metrics {
+        let previous = self.previous.map(|previous| &*previous.metrics);
+        let routes: Vec<(&str, &str)> = drafts.iter().map(|draft| (draft.raw.name.as_str(), draft.service_name)).collect();
+        let targets: Vec<(String, String)> = services
+            .iter()
+            .flat_map(|service| service.upstream.targets.iter().map(|it| (service.name.to_string(), it.to_string())))
+            .collect();
+        let targets: Vec<(&str, &str)> = targets.iter().map(|(service, target)| (service.as_str(), target.as_str())).collect();
+        Metrics::with_routes(&routes, previous).with_targets(&targets, previous)
+    }
+}
+
+impl RouteDraft<'_> {
+    fn info(&self) -> RouteInfo {
+        RouteInfo {
+            name: self.raw.name.clone(),
+            service: self.service_name.to_owned(),
+            mode: self.policy.authorize.mode,
+            action: self.policy.authorize.action.clone(),
+            methods: (!self.methods.is_empty()).then(|| self.methods.clone()),
+            parameters: self.template.iter().flat_map(|it| it.parameters().map(str::to_owned)).collect(),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The fields of an answer that tell a client how its limits stand: `RateLimit-Policy` and `RateLimit` of
+//! draft-ietf-httpapi-ratelimit-headers-11, and `Retry-After` (RFC 9110 section 10.2.3).
+//!
+//! Times are whole seconds, rounded up: a client that waits as long as it was told is not refused
+//! again for having come a moment too soon.
+
+use std::cmp::Reverse;
+use std::time::Duration;
+
+use portcullis_core::LimitState;
+use smallvec::SmallVec;
+
+/// Appends the value of `RateLimit-Policy`: what each limit allows, in the order of `states`. Nothing if
+/// there are none, and then the field must not be sent.
+///
+/// `"burst";q=100;w=60`: a quota of 100 requests in a window of 60 seconds.
+pub fn write_policy(states: &[LimitState], value: &mut String) {
+    for (at, state) in states.iter().enumerate() {
+        begin_item(at, &state.name, value);
+        push_parameter(";q=", state.quota, value);
+        push_parameter(";w=", whole_seconds(state.window), value);
+    }
+}
+
+/// Appends the value of `RateLimit`: how each limit stands, the tightest first. Nothing if there are none,
+/// and then the field must not be sent.
+///
+/// `"burst";r=42;t=30`: 42 requests remain; in 30 seconds the quota is whole again or, if this limit
+/// refused the request, one will pass.
+pub fn write_rate_limit(states: &[LimitState], value: &mut String) {
+    let mut sorted: SmallVec<[&LimitState; 4]> = states.iter().collect();
+    sorted.sort_by_key(|state| (Reverse(state.exceeded), state.remaining, Reverse(state.reset)));
+    for (at, state) in sorted.into_iter().enumerate() {
+        begin_item(at, &state.name, value);
+        push_parameter(";r=", state.remaining, value);
+        push_parameter(";t=", whole_seconds(state.reset), value);
+    }
+}
+
+/// The value of `Retry-After` in seconds: the greatest `t` of the limits that refused. `None` if none did.
+#[must_use]
+pub fn retry_after(states: &[LimitState]) -> Option<u64> {
+    states.iter().filter(|state| state.exceeded).map(|state| whole_seconds(state.reset)).max()
+}
+
+/// A string item of a structured field (RFC 9651 section 4.1.6). What such a string cannot hold becomes `?`;
+/// the names of compiled limits hold nothing of that kind.
+fn begin_item(at: usize, name: &str, value: &mut String) {
+    value.push_str(if at == 0 { "\"" } else { ", \"" });
+    for character in name.chars() {
+        match character {
+            '"' | '\\' => value.extend(['\\', character]),
+            ' '..='~' => value.push(character),
+            _ => value.push('?'),
+        }
+    }
+    value.push('"');
+}
+
+/// An integer parameter: at most 15 digits (RFC 9651 section 3.3.1).
+fn push_parameter(name: &str, number: u64, value: &mut String) {
+    value.push_str(name);
+    value.push_str(itoa::Buffer::new().format(number.min(999_999_999_999_999)));
+}
+
+const fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs().saturating_add(if duration.subsec_nanos() > 0 { 1 } else { 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(name: &str, quota: u64, remaining: u64, reset: Duration, exceeded: bool) -> LimitState {
+        LimitState { name: name.into(), quota, window: Duration::from_secs(60), remaining, reset, exceeded }
+    }
+
+    fn written(states: &[LimitState]) -> (String, String) {
+        let (mut policy, mut rate_limit) = (String::new(), String::new());
+        write_policy(states, &mut policy);
+        write_rate_limit(states, &mut rate_limit);
+        (policy, rate_limit)
+    }
+
+    #[test]
+    fn one_limit() {
+        let states = [state("burst", 100, 42, Duration::from_secs(30), false)];
+        assert_eq!(written(&states), ("\"burst\";q=100;w=60".to_owned(), "\"burst\";r=42;t=30".to_owned()));
+        assert_eq!(retry_after(&states), None);
+    }
+
+    #[test]
+    fn several_limits_the_tightest_first() {
+        let states = [
+            state("wide", 5000, 4999, Duration::from_millis(12), false),
+            state("soon", 10, 0, Duration::from_millis(1500), true),
+            state("spent", 7, 0, Duration::from_secs(900), false),
+            state("late", 20, 0, Duration::from_nanos(60_000_000_001), true),
+        ];
+        let (policy, rate_limit) = written(&states);
+        assert_eq!(
+            policy,
+            "\"wide\";q=5000;w=60, \"soon\";q=10;w=60, \"spent\";q=7;w=60, \"late\";q=20;w=60"
+        );
+        assert_eq!(
+            rate_limit,
+            "\"late\";r=0;t=61, \"soon\";r=0;t=2, \"spent\";r=0;t=900, \"wide\";r=4999;t=1"
+        );
+        assert_eq!(retry_after(&states), Some(61));
+    }
+
+    #[test]
+    fn no_limit_no_field() {
+        assert_eq!(written(&[]), (String::new(), String::new()));
+        assert_eq!(retry_after(&[]), None);
+    }
+
+    #[test]
+    fn nothing_breaks_out_of_a_name_or_a_number() {
+        let states = [state("a\"b\\c\r\nd\u{e9}", u64::MAX, u64::MAX, Duration::MAX, true)];
+        let (policy, rate_limit) = written(&states);
+        assert_eq!(policy, "\"a\\\"b\\\\c??d?\";q=999999999999999;w=60");
+        assert_eq!(rate_limit, "\"a\\\"b\\\\c??d?\";r=999999999999999;t=999999999999999");
+    }
+}

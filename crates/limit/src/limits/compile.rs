@@ -1,0 +1,184 @@
+//! From what the configuration says to limits that run.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use portcullis_core::{KeyPath, KeyedHash, Problems};
+
+use super::{Limit, LimitStore, Limits};
+use crate::gcra::Gcra;
+use crate::key::{Identity, Key};
+use crate::raw::{KeyPart, RawLimit, RawLimitStore, When};
+use crate::table::Table;
+
+const LONGEST_NAME: usize = 64;
+const MOST_KEYS: u32 = 100_000_000;
+const DEFAULT_IPV6_PREFIX: u8 = 64;
+
+pub(super) fn compile_store(raw: &RawLimitStore, path: &KeyPath, problems: &mut Problems) -> LimitStore {
+    let max_keys = raw.max_keys;
+    if !(1..=MOST_KEYS).contains(&max_keys) {
+        problems
+            .error(&path.key("max_keys"), format!("{max_keys} is not a number of keys that a limit can hold"))
+            .suggest(format!("write a number from 1 to {MOST_KEYS}"));
+    }
+    LimitStore { max_keys: max_keys.clamp(1, MOST_KEYS) }
+}
+
+/// Every limit gets its place even if something is wrong with it, so that routes that refer to it are not
+/// reported as well. A configuration with an error never runs.
+pub(super) fn compile(
+    raw: &[RawLimit],
+    store: LimitStore,
+    path: &KeyPath,
+    problems: &mut Problems,
+    previous: Option<&Limits>,
+) -> Limits {
+    let mut limits: Vec<Limit> = Vec::with_capacity(raw.len());
+    for (at, raw) in raw.iter().enumerate() {
+        let here = path.index(at);
+        if let Some(first) = limits.iter().position(|limit| *limit.name == *raw.name) {
+            let message = format!("the name `{}` is taken already, by {}", raw.name, path.index(first));
+            problems.error(&here.key("name"), message).suggest("give each limit a name of its own");
+        }
+        limits.push(compile_limit(raw, store, &here, problems, previous));
+    }
+    let hash = match previous {
+        // Counters that are carried over are found by the same digests.
+        Some(previous) => previous.hash.clone(),
+        None => KeyedHash::random().unwrap_or_else(|error| {
+            problems
+                .error(path, format!("the operating system has no randomness to hash keys with: {error}"));
+            KeyedHash::with_key([0; 16])
+        }),
+    };
+    Limits { limits, hash }
+}
+
+fn compile_limit(
+    raw: &RawLimit,
+    store: LimitStore,
+    path: &KeyPath,
+    problems: &mut Problems,
+    previous: Option<&Limits>,
+) -> Limit {
+    check_name(&raw.name, &path.key("name"), problems);
+    let key = compile_key(raw, path, problems);
+    let count = raw.rate.count();
+    let (burst, rule) = compile_rule(raw, path, problems);
+    // A whole number of periods, enough of them for the burst: what remains is then never more than the quota.
+    let periods = burst.get().div_ceil(count.get());
+    let kept = previous.and_then(|previous| {
+        let same = |limit: &&Limit| {
+            *limit.name == *raw.name
+                && limit.key == key
+                && limit.rule == rule
+                && limit.table.max_keys() == store.max_keys
+        };
+        previous.limits.iter().find(same).map(|limit| Arc::clone(&limit.table))
+    });
+    Limit {
+        name: raw.name.as_str().into(),
+        key,
+        rule,
+        when: raw.when,
+        quota: u64::from(count.get()) * u64::from(periods),
+        window: raw.rate.period().saturating_mul(periods),
+        table: kept.unwrap_or_else(|| Arc::new(Table::new(store.max_keys))),
+    }
+}
+
+/// Names go into header fields as they are.
+fn check_name(name: &str, path: &KeyPath, problems: &mut Problems) {
+    let safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(safe) {
+        let message = format!("`{}` is not a name for a limit", name.escape_debug());
+        problems
+            .error(path, message)
+            .suggest(format!("write 1 to {LONGEST_NAME} letters, digits, `-`, `_` and `.`"));
+    }
+}
+
+fn compile_key(raw: &RawLimit, path: &KeyPath, problems: &mut Problems) -> Key {
+    let has = |part| raw.key.contains(&part);
+    check_key(raw, &path.key("key"), problems);
+    let identified = [KeyPart::Principal, KeyPart::ApiKey].into_iter().find(|&part| has(part));
+    if let (When::BeforeAuthentication, Some(part)) = (raw.when, identified) {
+        let message = format!("the key has `{}`, which is not known `before_authentication`", part.name());
+        problems
+            .error(&path.key("when"), message)
+            .suggest("count by `address`, or write `after_authorization`");
+    }
+    if let Some(prefix) = raw.ipv6_prefix {
+        check_ipv6_prefix(prefix, has(KeyPart::Address) || has(KeyPart::Principal), path, problems);
+    }
+    Key {
+        identity: match identified {
+            Some(KeyPart::Principal) => Identity::Principal,
+            Some(_) => Identity::ApiKey,
+            None => Identity::Any,
+        },
+        address: has(KeyPart::Address),
+        route: has(KeyPart::Route),
+        service: has(KeyPart::Service),
+        ipv6_prefix: raw.ipv6_prefix.unwrap_or(DEFAULT_IPV6_PREFIX),
+    }
+}
+
+fn check_key(raw: &RawLimit, path: &KeyPath, problems: &mut Problems) {
+    let key = &raw.key;
+    if key.is_empty() {
+        problems.error(path, "the key is empty, so nothing says what is counted apart").suggest(
+            "write `[principal]` or `[address]`, for instance, or `[global]` for one bucket for all",
+        );
+    }
+    for (at, part) in key.iter().enumerate() {
+        if key.iter().take(at).any(|earlier| earlier == part) {
+            let message = format!("`{}` is in the key twice", part.name());
+            problems.error(&path.index(at), message).suggest("write it once");
+        }
+    }
+    if key.contains(&KeyPart::Global) && key.iter().any(|part| *part != KeyPart::Global) {
+        problems
+            .error(path, "`global` is one bucket for everything and cannot be combined with other parts")
+            .suggest("remove `global`, or write only `[global]`");
+    }
+    if key.contains(&KeyPart::Principal) && key.contains(&KeyPart::ApiKey) {
+        problems
+            .error(path, "`principal` and `api_key` together tell apart no more than `api_key` alone")
+            .suggest("write `api_key` to count API keys only, or `principal` to count everyone");
+    }
+}
+
+fn check_ipv6_prefix(prefix: u8, used: bool, path: &KeyPath, problems: &mut Problems) {
+    let path = path.key("ipv6_prefix");
+    if !(1..=128).contains(&prefix) {
+        problems
+            .error(&path, format!("{prefix} is not a length of an IPv6 prefix"))
+            .suggest("write a number from 1 to 128");
+    }
+    if !used {
+        problems
+            .error(&path, "the key has no address that the prefix could apply to")
+            .suggest("remove `ipv6_prefix`, or add `address` to the key");
+    }
+}
+
+fn compile_rule(raw: &RawLimit, path: &KeyPath, problems: &mut Problems) -> (NonZeroU32, Gcra) {
+    let path = path.key("burst");
+    let count = raw.rate.count();
+    let wanted = raw.burst.map_or(Some(count), NonZeroU32::new);
+    let Some(burst) = wanted else {
+        problems
+            .error(&path, "a burst of 0 would refuse every request")
+            .suggest("write at least 1, or leave it out to allow the count of the rate at once");
+        return (count, Gcra::filling_in_one_period(raw.rate));
+    };
+    let Some(rule) = Gcra::new(raw.rate, burst) else {
+        let message =
+            format!("at {}, a burst of {burst} would take more than 366 days to come back", raw.rate);
+        problems.error(&path, message).suggest("write a smaller burst or a faster rate");
+        return (count, Gcra::filling_in_one_period(raw.rate));
+    };
+    (burst, rule)
+}

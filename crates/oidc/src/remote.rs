@@ -1,0 +1,240 @@
+//! Keys published at a URL: one fetch at a time, a cool-down, and old keys while the provider is away.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use portcullis_core::{KeyPath, Period, Problems, Timestamp};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio::sync::Mutex;
+
+use crate::{
+    Fetch, FetchError, Generation, KeySet, KeySetError, KeySetUrl, KeysUnavailable, PublishedKeys, SkippedKey,
+};
+
+/// When keys from a URL are fetched again, and how long they are trusted without that.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawRefresh {
+    /// How often the keys are fetched in the background. A removed key is refused after this time at most.
+    pub every: Period,
+    /// The shortest time between fetches that requests with an unknown key id may cause.
+    pub cool_down: Period,
+    /// How long the last keys are used while the provider cannot be reached; then requests get 503.
+    pub max_stale: Period,
+}
+
+impl Default for RawRefresh {
+    fn default() -> Self {
+        Self { every: Period::secs(300), cool_down: Period::secs(30), max_stale: Period::secs(3600) }
+    }
+}
+
+/// [`RawRefresh`] with its order checked: `0 < cool_down <= every <= max_stale`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefreshRules {
+    every: Duration,
+    cool_down: Duration,
+    max_stale: Duration,
+}
+
+impl Default for RefreshRules {
+    fn default() -> Self {
+        Self::from(&RawRefresh::default())
+    }
+}
+
+impl From<&RawRefresh> for RefreshRules {
+    fn from(raw: &RawRefresh) -> Self {
+        Self { every: raw.every.0, cool_down: raw.cool_down.0, max_stale: raw.max_stale.0 }
+    }
+}
+
+impl RefreshRules {
+    /// Checks the rules; whatever is wrong is recorded.
+    #[must_use]
+    pub fn compile(raw: &RawRefresh, path: &KeyPath, problems: &mut Problems) -> Self {
+        if raw.cool_down < Period::secs(1) {
+            problems
+                .error(&path.key("cool_down"), format!("`{}` is shorter than 1s", raw.cool_down))
+                .suggest("leave it out for 30s");
+        }
+        if raw.every < raw.cool_down {
+            problems
+                .error(&path.key("every"), format!("`{}` is shorter than `cool_down`", raw.every))
+                .suggest("leave it out for 5m");
+        }
+        if raw.max_stale < raw.every {
+            problems
+                .error(&path.key("max_stale"), format!("`{}` is shorter than `every`", raw.max_stale))
+                .suggest("leave it out for 1h");
+        }
+        Self::from(raw)
+    }
+}
+
+/// What a refresh did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refreshed {
+    /// There are other keys than before. Some of the document may be of no use.
+    Changed(Vec<SkippedKey>),
+    /// The keys are the same.
+    Unchanged,
+    /// Nothing was fetched: it is not time, or somebody else has just done it.
+    NotYet,
+}
+
+/// Why a refresh failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RefreshError {
+    /// There is no document.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// The document is not a usable key set. An empty one counts as such: a provider that publishes its
+    /// mistake must not take every service down before `max_stale`.
+    #[error(transparent)]
+    KeySet(#[from] KeySetError),
+}
+
+/// No attempt yet; as a due time, at once.
+const NEVER: u64 = 0;
+
+#[derive(Debug)]
+pub(crate) struct RemoteKeys {
+    url: KeySetUrl,
+    rules: RefreshRules,
+    current: ArcSwapOption<PublishedKeys>,
+    /// When the provider last published what is in `current`.
+    confirmed: AtomicU64,
+    /// When the last fetch began. Starts the cool-down even if the fetch is abandoned.
+    attempted: AtomicU64,
+    /// When the background refresh should fetch.
+    due: AtomicU64,
+    flight: Mutex<()>,
+}
+
+impl RemoteKeys {
+    pub(crate) fn new(url: KeySetUrl, rules: RefreshRules) -> Self {
+        Self {
+            url,
+            rules,
+            current: ArcSwapOption::empty(),
+            confirmed: AtomicU64::new(NEVER),
+            attempted: AtomicU64::new(NEVER),
+            due: AtomicU64::new(NEVER),
+            flight: Mutex::new(()),
+        }
+    }
+
+    pub(crate) fn url(&self) -> &KeySetUrl {
+        &self.url
+    }
+
+    pub(crate) fn rules(&self) -> &RefreshRules {
+        &self.rules
+    }
+
+    pub(crate) fn current(&self, now: Timestamp) -> Result<Arc<PublishedKeys>, KeysUnavailable> {
+        if self.is_fresh_enough(now) {
+            self.current.load_full().ok_or(KeysUnavailable)
+        } else {
+            Err(KeysUnavailable)
+        }
+    }
+
+    pub(crate) fn generation(&self, now: Timestamp) -> Option<Generation> {
+        if !self.is_fresh_enough(now) {
+            return None;
+        }
+        self.current.load().as_ref().map(|published| published.generation)
+    }
+
+    pub(crate) fn may_refresh(&self, now: Timestamp) -> bool {
+        self.has_cooled_down(now) || self.flight.try_lock().is_err()
+    }
+
+    pub(crate) fn due(&self, now: Timestamp) -> bool {
+        let due = read(&self.due);
+        now >= due || self.was_set_back(now)
+    }
+
+    pub(crate) async fn refresh(&self, fetch: &dyn Fetch, now: Timestamp) -> Result<Refreshed, RefreshError> {
+        let _flight = self.flight.lock().await;
+        if self.has_cooled_down(now) { self.fetch_once(fetch, now).await } else { Ok(Refreshed::NotYet) }
+    }
+
+    pub(crate) async fn refresh_if_due(
+        &self,
+        fetch: &dyn Fetch,
+        now: Timestamp,
+    ) -> Result<Refreshed, RefreshError> {
+        let _flight = self.flight.lock().await;
+        if self.due(now) { self.fetch_once(fetch, now).await } else { Ok(Refreshed::NotYet) }
+    }
+
+    /// The caller holds the flight.
+    async fn fetch_once(&self, fetch: &dyn Fetch, now: Timestamp) -> Result<Refreshed, RefreshError> {
+        write(&self.attempted, now);
+        let mut next = NextRefresh { due: &self.due, at: Timestamp(NEVER) };
+        let outcome = match fetch.fetch(self.url.as_uri()).await {
+            Ok(document) => self.publish(&document, now),
+            Err(error) => Err(error.into()),
+        };
+        next.at = now.plus(if outcome.is_ok() { self.rules.every } else { self.rules.cool_down });
+        outcome
+    }
+
+    fn publish(&self, document: &[u8], now: Timestamp) -> Result<Refreshed, RefreshError> {
+        let keys = KeySet::from_jwks(document)?;
+        let before = self.current.load_full();
+        let outcome = match before {
+            Some(before) if before.keys.is_same(&keys) => Refreshed::Unchanged,
+            before => {
+                let skipped = keys.skipped().to_vec();
+                let generation = Generation(before.map_or(0, |before| before.generation.0 + 1));
+                self.current.store(Some(Arc::new(PublishedKeys { keys, generation })));
+                Refreshed::Changed(skipped)
+            }
+        };
+        write(&self.confirmed, now);
+        Ok(outcome)
+    }
+
+    fn is_fresh_enough(&self, now: Timestamp) -> bool {
+        now.since(read(&self.confirmed)) <= self.rules.max_stale
+    }
+
+    fn has_cooled_down(&self, now: Timestamp) -> bool {
+        let attempted = read(&self.attempted);
+        attempted.0 == NEVER || now.since(attempted) >= self.rules.cool_down || self.was_set_back(now)
+    }
+
+    /// Whether the last fetch lies further in the future than a request can have waited for it: somebody set
+    /// the clock back, and nothing would be fetched until it has caught up.
+    fn was_set_back(&self, now: Timestamp) -> bool {
+        read(&self.attempted).since(now) > self.rules.every
+    }
+}
+
+/// Writes when the next background refresh is due, also when the fetch is abandoned half-way: then at once.
+/// Otherwise a client that asks for a fetch and hangs up could keep the keys old.
+struct NextRefresh<'s> {
+    due: &'s AtomicU64,
+    at: Timestamp,
+}
+
+impl Drop for NextRefresh<'_> {
+    fn drop(&mut self) {
+        write(self.due, self.at);
+    }
+}
+
+fn read(moment: &AtomicU64) -> Timestamp {
+    Timestamp(moment.load(Ordering::Acquire))
+}
+
+fn write(moment: &AtomicU64, at: Timestamp) {
+    moment.store(at.0, Ordering::Release);
+}

@@ -1,0 +1,188 @@
+//! The order of the stages.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use portcullis_authn::Refusal;
+use portcullis_authz::{Answer, Ask};
+use portcullis_core::{Denial, Head, LimitState, Mode, Notes, Principal, Reason, StageId, Verdict};
+use portcullis_limit::{LimitId, Subject};
+use portcullis_oidc::KeySource;
+use smallvec::SmallVec;
+
+use crate::router::Parameters;
+use crate::snapshot::{RoutePlan, Snapshot};
+
+/// The proof that every stage that judges the head let the request pass (or only shadows it). Only
+/// [`Snapshot::admit`] makes one, and forwarding takes one: what was not judged cannot be forwarded.
+#[derive(Debug)]
+pub struct Admitted<'s> {
+    route: &'s RoutePlan,
+}
+
+impl<'s> Admitted<'s> {
+    /// The plan by which the request was admitted.
+    #[must_use]
+    pub const fn route(&self) -> &'s RoutePlan {
+        self.route
+    }
+}
+
+/// Why a request goes no further, or not yet.
+#[derive(Debug)]
+pub enum Halt {
+    /// It is refused.
+    Denied(Denial),
+    /// Its token names a key that is not known yet. Refresh the source and ask again: a second time the
+    /// source gives a final answer.
+    KeysNeeded(Arc<KeySource>),
+}
+
+/// Someone who watches the stages go by. Live traffic has none, at no cost.
+pub trait Observer {
+    /// `stage` is done; what it decided is in the notes.
+    fn done(&mut self, stage: StageId, notes: &Notes);
+}
+
+/// Nobody watches.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unobserved;
+
+impl Observer for Unobserved {
+    fn done(&mut self, _: StageId, _: &Notes) {}
+}
+
+impl Snapshot {
+    /// Runs every stage that judges the head, in order: route, peer, authenticate, authorize, limit.
+    ///
+    /// Asking again with the same notes after [`Halt::KeysNeeded`] goes on where it stopped: no limit counts twice.
+    ///
+    /// # Errors
+    /// [`Halt`] when a stage refuses or needs keys first.
+    pub fn admit<O: Observer>(&self, head: &Head<'_>, notes: &mut Notes, observer: &mut O) -> Result<Admitted<'_>, Halt> {
+        let (id, parameters) = self.router.find(head).map_err(|reason| {
+            notes.record(StageId::Route, Verdict::Denied(reason));
+            observer.done(StageId::Route, notes);
+            Halt::Denied(Denial::new(StageId::Route, reason))
+        })?;
+        let route = self.route(id).ok_or(Halt::Denied(Denial::new(StageId::Route, Reason::NoRoute)))?;
+        let is_first_time = notes.verdict(StageId::Peer) == Verdict::NotReached;
+        if is_first_time {
+            notes.route = Some(id);
+            notes.record(StageId::Route, Verdict::Passed);
+            observer.done(StageId::Route, notes);
+            self.count(route, StageId::Peer, &route.limits.before, head, notes, observer)?;
+        }
+        let principal = self.authenticate(route, head, notes, observer)?;
+        self.authorize(route, head, &principal, &parameters, notes, observer)?;
+        self.count(route, StageId::Limit, &route.limits.after, head, notes, observer)?;
+        Ok(Admitted { route })
+    }
+
+    fn authenticate<O: Observer>(
+        &self,
+        route: &RoutePlan,
+        head: &Head<'_>,
+        notes: &mut Notes,
+        observer: &mut O,
+    ) -> Result<Arc<Principal>, Halt> {
+        let stage = StageId::Authenticate;
+        let mode = route.authenticate.mode();
+        if mode == Mode::Off {
+            return Ok(settle_anonymous(self, Verdict::Off, notes, observer));
+        }
+        match self.authentication.authenticate(&route.authenticate, head, notes) {
+            Ok(principal) => {
+                notes.principal = Some(Arc::clone(&principal));
+                notes.record(stage, Verdict::Passed);
+                observer.done(stage, notes);
+                Ok(principal)
+            }
+            Err(Refusal::KeysNeeded(source)) => Err(Halt::KeysNeeded(source)),
+            Err(Refusal::Denied(reason)) if mode == Mode::Shadow => {
+                Ok(settle_anonymous(self, Verdict::Shadowed(reason), notes, observer))
+            }
+            Err(Refusal::Denied(reason)) => Err(refuse(stage, reason, notes, observer)),
+        }
+    }
+
+    fn authorize<O: Observer>(
+        &self,
+        route: &RoutePlan,
+        head: &Head<'_>,
+        principal: &Arc<Principal>,
+        parameters: &Parameters,
+        notes: &mut Notes,
+        observer: &mut O,
+    ) -> Result<(), Halt> {
+        let stage = StageId::Authorize;
+        let (Some(id), false) = (notes.route, route.authorize == Mode::Off) else {
+            notes.record(stage, Verdict::Off);
+            observer.done(stage, notes);
+            return Ok(());
+        };
+        let values: SmallVec<[Cow<'_, str>; 4]> = parameters.values(head.target.path()).collect();
+        let decision = self.authorization.authorize(&Ask { route: id, head, principal, parameters: &values });
+        notes.policies.clone_from(decision.policies());
+        if let Some(challenge) = decision.challenge() {
+            notes.challenge = Some(Arc::clone(challenge));
+        }
+        if matches!(decision.answer(), Answer::Audit) {
+            notes.record(stage, Verdict::Flagged);
+            observer.done(stage, notes);
+            return Ok(());
+        }
+        let reason = decision.reason();
+        settle(stage, route.authorize, reason, notes, observer)
+    }
+
+    fn count<O: Observer>(
+        &self,
+        route: &RoutePlan,
+        stage: StageId,
+        limits: &[LimitId],
+        head: &Head<'_>,
+        notes: &mut Notes,
+        observer: &mut O,
+    ) -> Result<(), Halt> {
+        if route.limits.mode == Mode::Off || limits.is_empty() {
+            notes.record(stage, Verdict::Off);
+            observer.done(stage, notes);
+            return Ok(());
+        }
+        let service = self.service_of(route).map(|service| &*service.name).unwrap_or_default();
+        let principal = notes.principal.clone();
+        let subject =
+            Subject { principal: principal.as_deref(), address: head.peer.client, route: &route.name, service };
+        let mut states: SmallVec<[LimitState; 2]> = SmallVec::new();
+        let taken = self.limits.take(limits, &subject, head.now, &mut states);
+        notes.limits.append(&mut states);
+        settle(stage, route.limits.mode, taken.err().map(|_| Reason::RateLimited), notes, observer)
+    }
+}
+
+/// Records what a stage decided, and stops the request if the stage is enforced.
+fn settle<O: Observer>(stage: StageId, mode: Mode, reason: Option<Reason>, notes: &mut Notes, observer: &mut O) -> Result<(), Halt> {
+    match reason {
+        None => notes.record(stage, Verdict::Passed),
+        Some(reason) if mode == Mode::Shadow => notes.record(stage, Verdict::Shadowed(reason)),
+        Some(reason) => return Err(refuse(stage, reason, notes, observer)),
+    }
+    observer.done(stage, notes);
+    Ok(())
+}
+
+fn refuse<O: Observer>(stage: StageId, reason: Reason, notes: &mut Notes, observer: &mut O) -> Halt {
+    notes.record(stage, Verdict::Denied(reason));
+    observer.done(stage, notes);
+    Halt::Denied(Denial::new(stage, reason))
+}
+
+/// Where authentication is off or only shadows, the caller is anonymous to the stages that follow.
+fn settle_anonymous<O: Observer>(snapshot: &Snapshot, verdict: Verdict, notes: &mut Notes, observer: &mut O) -> Arc<Principal> {
+    let principal = Arc::clone(snapshot.authentication.anonymous());
+    notes.principal = Some(Arc::clone(&principal));
+    notes.record(StageId::Authenticate, verdict);
+    observer.done(StageId::Authenticate, notes);
+    principal
+}

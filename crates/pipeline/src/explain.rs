@@ -1,0 +1,231 @@
+//! One request, stage by stage: what was seen, what was decided, by which rule, how long it took.
+//!
+//! The stages are the very ones that serve live traffic, run on counters of their own.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::request;
+use portcullis_core::{Denial, Head, Judgement, Notes, RequestId, RouteId, StageId, Timestamp, Verdict};
+use portcullis_oidc::KeySource;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::admit::{Halt, Observer};
+use crate::receive::Received;
+use crate::snapshot::Snapshot;
+
+/// What became of a request and why.
+#[derive(Debug, Clone, Serialize)]
+pub struct Explanation {
+    /// `allow`, `flag`, `shadow_deny`, `deny` or `error`.
+    pub decision: &'static str,
+    /// The status of the gateway's own answer; none when the service answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The stage that decided, unless the request simply passes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<&'static str>,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason_code: Option<&'static str>,
+    /// Every stage that was reached, in order.
+    pub stages: Vec<StageStory>,
+}
+
+/// One stage's part in it.
+#[derive(Debug, Clone, Serialize)]
+pub struct StageStory {
+    /// The stage.
+    pub stage: &'static str,
+    /// What it did: `pass`, `flag`, `off`, `shadow_deny`, `deny`.
+    pub verdict: &'static str,
+    /// Why it refused, or would have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason_code: Option<&'static str>,
+    /// By which rules: names of routes, methods, policies, limits.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<String>,
+    /// What it looked at. Never a credential.
+    pub seen: Map<String, Value>,
+    /// How long it took, in microseconds. The first request through a stage pays for its caches.
+    pub took_us: f64,
+}
+
+/// Explains a request.
+///
+/// `refresh` is called when a token names a key that must be fetched first; afterwards the stages go on.
+pub fn explain(
+    snapshot: &Snapshot,
+    mut parts: request::Parts,
+    socket: SocketAddr,
+    secure: bool,
+    now: Timestamp,
+    mut refresh: impl FnMut(&Arc<KeySource>),
+) -> Explanation {
+    let mut notes = Notes::new(RequestId::default(), now);
+    let mut teller = Teller { snapshot, stories: Vec::new(), since: Instant::now(), target: None };
+    let raw = parts.clone();
+    let received = match snapshot.ingress.receive(&mut parts, socket, secure) {
+        Ok(received) => received,
+        Err(fault) => {
+            let stage = fault.stage();
+            notes.record(stage, Verdict::Denied(fault.reason()));
+            let seen = Map::from_iter([
+                ("method".to_owned(), json!(raw.method.as_str())),
+                ("target".to_owned(), json!(raw.uri.to_string())),
+                ("fault".to_owned(), json!(fault.to_string())),
+            ]);
+            teller.tell(stage, &notes, Vec::new(), seen);
+            return conclude(&notes, Some(Denial::new(stage, fault.reason())), teller.stories);
+        }
+    };
+    notes.client = received.peer.client;
+    tell_receipt(&mut teller, &mut notes, &raw, &parts, &received);
+    let head = Head {
+        method: &parts.method,
+        host: received.host.name(),
+        target: &received.target,
+        headers: &parts.headers,
+        version: parts.version,
+        peer: received.peer,
+        now,
+    };
+    teller.target = Some(received.target.path().to_owned());
+    let mut outcome = snapshot.admit(&head, &mut notes, &mut teller);
+    if let Err(Halt::KeysNeeded(source)) = &outcome {
+        refresh(source);
+        outcome = snapshot.admit(&head, &mut notes, &mut teller);
+    }
+    let denial = match outcome {
+        Ok(_) => None,
+        Err(Halt::Denied(denial)) => Some(denial),
+        Err(Halt::KeysNeeded(_)) => Some(Denial::new(StageId::Authenticate, portcullis_core::Reason::KeysUnavailable)),
+    };
+    conclude(&notes, denial, teller.stories)
+}
+
+fn conclude(notes: &Notes, denial: Option<Denial>, stages: Vec<StageStory>) -> Explanation {
+    let judgement = Judgement::of(notes, denial);
+    Explanation {
+        decision: judgement.decision.name(),
+        status: denial.map(|denial| denial.reason.status().as_u16()),
+        stage: judgement.stage.map(StageId::name),
+        reason_code: judgement.reason.map(portcullis_core::Reason::code),
+        stages,
+    }
+}
+
+/// Tells what was received and in which form the stages see it.
+fn tell_receipt(teller: &mut Teller<'_>, notes: &mut Notes, raw: &request::Parts, clean: &request::Parts, received: &Received) {
+    notes.record(StageId::Protocol, Verdict::Passed);
+    let removed: Vec<&str> =
+        raw.headers.keys().filter(|name| !clean.headers.contains_key(*name)).map(http::HeaderName::as_str).collect();
+    let seen = Map::from_iter([
+        ("method".to_owned(), json!(raw.method.as_str())),
+        ("host".to_owned(), json!(received.host.name())),
+        ("client".to_owned(), json!(received.peer.client.to_string())),
+        ("removed_headers".to_owned(), json!(removed)),
+    ]);
+    teller.tell(StageId::Protocol, notes, Vec::new(), seen);
+    notes.record(StageId::Target, Verdict::Passed);
+    let seen = Map::from_iter([
+        ("received".to_owned(), json!(raw.uri.path())),
+        ("normalised".to_owned(), json!(received.target.path())),
+    ]);
+    teller.tell(StageId::Target, notes, Vec::new(), seen);
+}
+
+/// Watches the stages and writes down their stories.
+struct Teller<'s> {
+    snapshot: &'s Snapshot,
+    stories: Vec<StageStory>,
+    since: Instant,
+    target: Option<String>,
+}
+
+impl Observer for Teller<'_> {
+    fn done(&mut self, stage: StageId, notes: &Notes) {
+        let (rules, seen) = match stage {
+            StageId::Route => self.route(notes),
+            StageId::Peer => limits(notes),
+            StageId::Authenticate => caller(notes),
+            StageId::Authorize => policies(notes),
+            StageId::Limit => limits(notes),
+            StageId::Protocol | StageId::Target | StageId::Forward => Default::default(),
+        };
+        self.tell(stage, notes, rules, seen);
+    }
+}
+
+impl Teller<'_> {
+    fn tell(&mut self, stage: StageId, notes: &Notes, rules: Vec<String>, seen: Map<String, Value>) {
+        let took = self.since.elapsed();
+        let verdict = notes.verdict(stage);
+        let reason = match verdict {
+            Verdict::Shadowed(reason) | Verdict::Denied(reason) => Some(reason.code()),
+            _ => None,
+        };
+        self.stories.push(StageStory {
+            stage: stage.name(),
+            verdict: verdict.name(),
+            reason_code: reason,
+            rules,
+            seen,
+            took_us: micros(took),
+        });
+        // Telling takes time too, which is not the next stage's.
+        self.since = Instant::now();
+    }
+
+    fn route(&self, notes: &Notes) -> (Vec<String>, Map<String, Value>) {
+        let mut seen = Map::new();
+        if let Some(path) = &self.target {
+            seen.insert("path".to_owned(), json!(path));
+        }
+        let route = notes.route.and_then(|id: RouteId| self.snapshot.route(id));
+        if let Some(service) = route.and_then(|route| self.snapshot.service_of(route)) {
+            seen.insert("service".to_owned(), json!(&*service.name));
+        }
+        (route.map(|route| route.name.to_string()).into_iter().collect(), seen)
+    }
+}
+
+fn caller(notes: &Notes) -> (Vec<String>, Map<String, Value>) {
+    let mut seen = Map::new();
+    let mut rules = Vec::new();
+    if let Some(principal) = &notes.principal {
+        rules.push(principal.method.clone());
+        seen.insert("principal".to_owned(), json!(principal.id));
+        seen.insert("kind".to_owned(), json!(principal.kind.name()));
+        seen.insert("roles".to_owned(), json!(principal.roles));
+        seen.insert("scopes".to_owned(), json!(principal.scopes));
+    }
+    if let Some(fault) = notes.credential_fault {
+        seen.insert("fault".to_owned(), json!(fault));
+    }
+    (rules, seen)
+}
+
+fn policies(notes: &Notes) -> (Vec<String>, Map<String, Value>) {
+    let mut seen = Map::new();
+    if let Some(challenge) = &notes.challenge {
+        seen.insert("acr_values".to_owned(), json!(challenge.acr_values));
+        seen.insert("max_age".to_owned(), json!(challenge.max_age));
+        seen.insert("scopes".to_owned(), json!(challenge.scopes));
+    }
+    (notes.policies.iter().map(ToString::to_string).collect(), seen)
+}
+
+fn limits(notes: &Notes) -> (Vec<String>, Map<String, Value>) {
+    let seen = notes.limits.iter().map(|limit| {
+        let state = json!({ "quota": limit.quota, "remaining": limit.remaining, "exceeded": limit.exceeded });
+        (limit.name.to_string(), state)
+    });
+    (notes.limits.iter().map(|limit| limit.name.to_string()).collect(), seen.collect())
+}
+
+fn micros(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e7).round() / 10.0
+}

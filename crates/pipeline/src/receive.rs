@@ -1,0 +1,437 @@
+//! From what hyper parsed to the one view of the request that every stage judges and the service receives.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use http::header::{CONNECTION, EXPECT, HOST, UPGRADE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+use portcullis_core::{Peer, Reason, StageId, Target, TargetError, TargetRules};
+use smallvec::SmallVec;
+
+use crate::settings::ClientAddress;
+
+/// How requests are brought into their one form.
+#[derive(Debug)]
+pub struct Ingress {
+    /// What is refused in targets.
+    pub target: TargetRules,
+    /// Who is believed about the client's address.
+    pub client_address: ClientAddress,
+    /// Which header fields do not pass.
+    pub fields: FieldRules,
+}
+
+/// A request in its one form. The header map was cleaned in place.
+#[derive(Debug)]
+pub struct Received {
+    /// The normalised target.
+    pub target: Target,
+    /// The host.
+    pub host: Host,
+    /// The client.
+    pub peer: Peer,
+    /// The protocol that the client would like to change to (HTTP/1.1 only).
+    pub upgrade: Option<HeaderValue>,
+    /// Whether the client takes trailers (`TE: trailers`), which gRPC asks for.
+    pub takes_trailers: bool,
+}
+
+/// A request that has no one form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unreceivable {
+    /// The head is at fault.
+    Head(Reason),
+    /// The target is at fault.
+    Target(TargetError),
+}
+
+impl Unreceivable {
+    /// The reason for the client and the record.
+    #[must_use]
+    pub const fn reason(self) -> Reason {
+        match self {
+            Self::Head(reason) => reason,
+            Self::Target(_) => Reason::AmbiguousTarget,
+        }
+    }
+
+    /// The stage that refuses.
+    #[must_use]
+    pub const fn stage(self) -> StageId {
+        match self {
+            Self::Head(_) => StageId::Protocol,
+            Self::Target(_) => StageId::Target,
+        }
+    }
+}
+
+impl std::fmt::Display for Unreceivable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Head(reason) => f.write_str(reason.detail()),
+            Self::Target(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Ingress {
+    /// Cleans the headers of `parts` in place and reads what the stages need to know.
+    ///
+    /// # Errors
+    /// When the request is ambiguous or asks for something that is never forwarded.
+    pub fn receive(&self, parts: &mut http::request::Parts, socket: SocketAddr, secure: bool) -> Result<Received, Unreceivable> {
+        if matches!(parts.method, Method::TRACE | Method::CONNECT) {
+            return Err(Unreceivable::Head(Reason::MethodRefused));
+        }
+        let host = Host::read(parts).map_err(Unreceivable::Head)?;
+        let path = parts.uri.path_and_query().ok_or(Unreceivable::Target(TargetError::NotAbsolute))?;
+        let target = Target::normalise(path, &self.target).map_err(Unreceivable::Target)?;
+        let peer = self.client_address.resolve(socket, secure, &parts.headers);
+        let hop = self.fields.clean(&mut parts.headers, parts.version).map_err(Unreceivable::Head)?;
+        Ok(Received { target, host, peer, upgrade: hop.upgrade, takes_trailers: hop.takes_trailers })
+    }
+}
+
+/// The host that a request is for, in lower case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    authority: HeaderValue,
+    name_end: usize,
+}
+
+impl Host {
+    /// The name or address, without the port.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.authority.to_str().ok().and_then(|text| text.get(..self.name_end)).unwrap_or_default()
+    }
+
+    /// Name and port, as they are sent to the service.
+    #[must_use]
+    pub const fn authority(&self) -> &HeaderValue {
+        &self.authority
+    }
+
+    /// From `Host`, or the authority of an absolute target or of HTTP/2. If both are there they must agree:
+    /// RFC 9112 section 3.2.2 has the target win, and services that read the field would disagree with us.
+    fn read(parts: &http::request::Parts) -> Result<Self, Reason> {
+        let mut fields = parts.headers.get_all(HOST).iter();
+        let field = fields.next();
+        if fields.next().is_some() {
+            return Err(Reason::BadHost);
+        }
+        let authority = parts.uri.authority().map(http::uri::Authority::as_str);
+        match (field, authority) {
+            (Some(field), None) => Self::parse(field.clone()),
+            (Some(field), Some(authority)) if field.as_bytes().eq_ignore_ascii_case(authority.as_bytes()) => {
+                Self::parse(field.clone())
+            }
+            (None, Some(authority)) => {
+                HeaderValue::try_from(authority).map_err(|_| Reason::BadHost).and_then(Self::parse)
+            }
+            _ => Err(Reason::BadHost),
+        }
+    }
+
+    /// Reads `name`, `name:port`, `[v6]:port`.
+    ///
+    /// # Errors
+    /// [`Reason::BadHost`] when it is none of these.
+    pub fn parse(value: HeaderValue) -> Result<Self, Reason> {
+        let bytes = value.as_bytes();
+        let name_end = if bytes.first() == Some(&b'[') {
+            bytes.iter().position(|&byte| byte == b']').map(|at| at + 1).ok_or(Reason::BadHost)?
+        } else {
+            bytes.iter().position(|&byte| byte == b':').unwrap_or(bytes.len())
+        };
+        let (name, port) = bytes.split_at_checked(name_end).ok_or(Reason::BadHost)?;
+        let port_is_fine = match port {
+            [] => true,
+            [b':', digits @ ..] => !digits.is_empty() && digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
+            _ => false,
+        };
+        if name.is_empty() || !port_is_fine || !is_host_name(name) {
+            return Err(Reason::BadHost);
+        }
+        if bytes.iter().any(u8::is_ascii_uppercase) {
+            let lower = HeaderValue::from_bytes(&bytes.to_ascii_lowercase()).map_err(|_| Reason::BadHost)?;
+            return Ok(Self { authority: lower, name_end });
+        }
+        Ok(Self { authority: value, name_end })
+    }
+}
+
+fn is_host_name(name: &[u8]) -> bool {
+    match name {
+        [b'[', inner @ .., b']'] => inner.iter().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')),
+        _ => name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')),
+    }
+}
+
+/// What is done with a header field on its way in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FieldRule {
+    /// Concerns this connection only (RFC 9110 section 7.6.1).
+    HopByHop,
+    /// The gateway alone says this to the service.
+    Owned,
+    /// Read and removed here.
+    Expect,
+}
+
+const HOP_BY_HOP: [&str; 9] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authorization",
+    "proxy-authenticate",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Fields by which a service may believe the gateway: never the client's to set.
+const OWNED: [&str; 15] = [
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-proto",
+    "x-forwarded-server",
+    "x-real-ip",
+    "x-client-ip",
+    "true-client-ip",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-forwarded-client-cert",
+    "x-request-id",
+];
+
+/// Fields that `Connection` may not name: making them vanish would change what the request means
+/// (RFC 9110 section 7.6.1 forbids it to senders).
+const NEVER_HOP_BY_HOP: [&str; 10] = [
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "content-type",
+    "content-encoding",
+    "authorization",
+    "cookie",
+    "origin",
+    "cache-control",
+    "forwarded",
+];
+
+/// Which header fields do not pass, found in one walk over the names.
+#[derive(Debug)]
+pub struct FieldRules {
+    /// By length of the name: which first letters any rule has. Most names are told from this alone.
+    first_letters: [u32; 64],
+    rules: HashMap<Box<str>, FieldRule>,
+}
+
+/// What the removed fields said about this connection.
+#[derive(Debug, Default)]
+struct HopByHop {
+    upgrade: Option<HeaderValue>,
+    takes_trailers: bool,
+}
+
+impl FieldRules {
+    /// The rules, with further names that the configuration gives to the gateway.
+    #[must_use]
+    pub fn new<'n>(owned_by_configuration: impl IntoIterator<Item = &'n HeaderName>) -> Self {
+        let mut rules: HashMap<Box<str>, FieldRule> = HashMap::new();
+        rules.extend(HOP_BY_HOP.map(|name| (name.into(), FieldRule::HopByHop)));
+        rules.extend(OWNED.map(|name| (name.into(), FieldRule::Owned)));
+        rules.insert("expect".into(), FieldRule::Expect);
+        rules.extend(owned_by_configuration.into_iter().map(|name| (name.as_str().replace('_', "-").into(), FieldRule::Owned)));
+        let mut first_letters = [0u32; 64];
+        for name in rules.keys() {
+            if let (Some(letters), Some(bit)) = (first_letters.get_mut(name.len()), letter_bit(name)) {
+                *letters |= bit;
+            }
+        }
+        Self { first_letters, rules }
+    }
+
+    /// Whether a field of this name must not reach a service. Services that read their headers from an
+    /// environment (CGI, WSGI) take `_` for `-`, so both spellings are one name.
+    #[must_use]
+    pub fn removes(&self, name: &HeaderName) -> bool {
+        self.rule(name).is_some()
+    }
+
+    fn rule(&self, name: &HeaderName) -> Option<FieldRule> {
+        let text = name.as_str();
+        let letters = self.first_letters.get(text.len()).copied().unwrap_or(u32::MAX);
+        if letters & letter_bit(text)? == 0 {
+            return None;
+        }
+        if text.contains('_') {
+            return self.rules.get(text.replace('_', "-").as_str()).copied();
+        }
+        self.rules.get(text).copied()
+    }
+
+    fn clean(&self, headers: &mut HeaderMap, version: Version) -> Result<HopByHop, Reason> {
+        let mut hop = HopByHop::default();
+        let mut removed: SmallVec<[HeaderName; 8]> = SmallVec::new();
+        for name in headers.keys() {
+            match self.rule(name) {
+                None => {}
+                Some(FieldRule::HopByHop) if name == CONNECTION => {
+                    nominated(headers, &mut removed)?;
+                    removed.push(CONNECTION);
+                }
+                Some(FieldRule::HopByHop | FieldRule::Owned) => removed.push(name.clone()),
+                Some(FieldRule::Expect) => {
+                    let is_continue = headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+                    if name == EXPECT && !is_continue {
+                        return Err(Reason::ExpectationFailed);
+                    }
+                    removed.push(name.clone());
+                }
+            }
+        }
+        if removed.is_empty() {
+            return Ok(hop);
+        }
+        hop.takes_trailers = has_token(headers, &http::header::TE, "trailers");
+        if version == Version::HTTP_11 && has_token(headers, &CONNECTION, "upgrade") {
+            hop.upgrade = headers.get(UPGRADE).cloned();
+        }
+        for name in removed {
+            headers.remove(name);
+        }
+        Ok(hop)
+    }
+}
+
+/// The fields that `Connection` declares to concern this connection only.
+fn nominated(headers: &HeaderMap, removed: &mut SmallVec<[HeaderName; 8]>) -> Result<(), Reason> {
+    for token in tokens(headers, &CONNECTION) {
+        if token.eq_ignore_ascii_case("close") || token.eq_ignore_ascii_case("keep-alive") || token.eq_ignore_ascii_case("upgrade") {
+            continue;
+        }
+        if NEVER_HOP_BY_HOP.iter().any(|name| token.eq_ignore_ascii_case(name)) {
+            return Err(Reason::Smuggling);
+        }
+        removed.push(HeaderName::try_from(token).map_err(|_| Reason::MalformedRequest)?);
+    }
+    Ok(())
+}
+
+fn has_token(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
+    tokens(headers, name).any(|token| token.eq_ignore_ascii_case(wanted))
+}
+
+fn tokens<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
+    headers
+        .get_all(name)
+        .iter()
+        .flat_map(|value| value.to_str().unwrap_or_default().split(','))
+        .map(str::trim)
+        .filter(|token| !token.is_empty())
+}
+
+fn letter_bit(name: &str) -> Option<u32> {
+    let first = name.bytes().next()?;
+    Some(1 << (first & 0x1f))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ingress() -> Ingress {
+        let configured = [HeaderName::from_static("x-auth-subject")];
+        Ingress {
+            target: TargetRules::default(),
+            client_address: ClientAddress::default(),
+            fields: FieldRules::new(configured.iter()),
+        }
+    }
+
+    fn receive(request: http::request::Builder) -> (Result<Received, Unreceivable>, HeaderMap) {
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        let result = ingress().receive(&mut parts, SocketAddr::from(([192, 0, 2, 1], 1)), false);
+        (result, parts.headers)
+    }
+
+    fn request() -> http::request::Builder {
+        http::Request::builder().uri("/a").header("host", "API.example.com:8080")
+    }
+
+    #[test]
+    fn headers_that_the_gateway_owns_are_removed_under_every_spelling() {
+        let (received, headers) = receive(
+            request()
+                .header("x-forwarded-for", "1.1.1.1")
+                .header("x_forwarded_for", "1.1.1.1")
+                .header("x-auth-subject", "root")
+                .header("x-auth_subject", "root")
+                .header("x_auth_subject", "root")
+                .header("forwarded", "for=1.1.1.1")
+                .header("x-request-id", "mine")
+                .header("accept", "*/*")
+                .header("x_custom", "kept"),
+        );
+        let received = received.unwrap();
+        assert_eq!(received.host.name(), "api.example.com");
+        assert_eq!(received.host.authority(), "api.example.com:8080");
+        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["accept", "host", "x_custom"]);
+    }
+
+    #[test]
+    fn what_connection_names_goes_and_what_it_must_not_name_is_refused() {
+        let (received, headers) = receive(request().header("connection", "close, X-Private").header("x-private", "1"));
+        assert!(received.is_ok());
+        assert!(!headers.contains_key("x-private") && !headers.contains_key("connection"));
+        for name in NEVER_HOP_BY_HOP {
+            let (received, _) = receive(request().header("connection", name));
+            assert_eq!(received.unwrap_err().reason(), Reason::Smuggling, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_upgrade_is_seen_only_where_both_fields_say_so() {
+        let (received, headers) = receive(request().header("connection", "Upgrade").header("upgrade", "websocket"));
+        assert_eq!(received.unwrap().upgrade.unwrap(), "websocket");
+        assert!(!headers.contains_key("upgrade"));
+        let (received, _) = receive(request().header("upgrade", "websocket"));
+        assert!(received.unwrap().upgrade.is_none());
+    }
+
+    #[test]
+    fn hosts_are_one_and_valid() {
+        let refused = |request: http::request::Builder| receive(request).0.err().map(Unreceivable::reason);
+        let builder = http::Request::builder;
+        assert_eq!(refused(builder().uri("/a")), Some(Reason::BadHost));
+        assert_eq!(refused(builder().uri("/a").header("host", "a").header("host", "b")), Some(Reason::BadHost));
+        assert_eq!(refused(builder().uri("http://a/x").header("host", "b")), Some(Reason::BadHost));
+        assert_eq!(refused(builder().uri("http://a/x").header("host", "A")), None);
+        assert_eq!(refused(builder().uri("http://a/x")), None);
+        for wrong in ["", "a b", "a/b", "a:", "a:123456", "a:1:2", "[::1", "[::1]x", "user@a", "a\\b"] {
+            assert_eq!(refused(builder().uri("/a").header("host", wrong)), Some(Reason::BadHost), "{wrong}");
+        }
+        assert_eq!(refused(builder().uri("/a").header("host", "[::1]:80")), None);
+    }
+
+    #[test]
+    fn methods_and_expectations_that_are_never_forwarded() {
+        for method in ["TRACE", "CONNECT"] {
+            let (received, _) = receive(request().method(method));
+            assert_eq!(received.unwrap_err().reason(), Reason::MethodRefused);
+        }
+        let (received, _) = receive(request().header("expect", "a-miracle"));
+        assert_eq!(received.unwrap_err().reason(), Reason::ExpectationFailed);
+        let (received, headers) = receive(request().header("expect", "100-continue"));
+        assert!(received.is_ok() && !headers.contains_key("expect"));
+    }
+}

@@ -1,0 +1,435 @@
+//! From host, path, method and headers to a route.
+//!
+//! Hosts are tried from the most to the least specific (exact name, `*.suffix` with the longest suffix first,
+//! any). Within a host, a tree of path segments prefers literal segments over parameters and parameters over a
+//! trailing wildcard, and goes back when a preferred branch leads nowhere. At the end of a path, routes
+//! that ask for more headers are tried first. The order of routes in the configuration never matters: what would
+//! make it matter is refused when the configuration is compiled.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use portcullis_core::target::decode_segment;
+use portcullis_core::{Head, Reason, RouteId};
+use smallvec::SmallVec;
+
+use crate::template::{PathTemplate, Segment};
+
+/// What a request must look like for a route to be its own.
+#[derive(Debug, Clone)]
+pub struct RouteMatcher {
+    /// Host names in lower case; empty for any host.
+    pub hosts: Vec<HostPattern>,
+    /// The path.
+    pub path: PathTemplate,
+    /// Methods; empty for any. GET stands for HEAD too.
+    pub methods: Vec<Method>,
+    /// Headers that must be present with exactly this value.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// A host as a route names it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum HostPattern {
+    /// This very name.
+    Exact(String),
+    /// Any name with one or more labels before this suffix (which begins with a dot).
+    Suffix(String),
+}
+
+impl HostPattern {
+    /// Reads `api.example.com` or `*.example.com`.
+    ///
+    /// # Errors
+    /// A sentence, when the text is neither.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let lower = text.to_ascii_lowercase();
+        let (name, suffix) = lower.strip_prefix('*').map_or((lower.as_str(), false), |rest| (rest, true));
+        let labels = if suffix { name.strip_prefix('.') } else { Some(name) };
+        let is_name = |name: &str| {
+            !name.is_empty()
+                && name.split('.').all(|label| {
+                    !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+                })
+        };
+        match labels {
+            Some(labels) if is_name(labels) => {
+                Ok(if suffix { Self::Suffix(name.to_owned()) } else { Self::Exact(name.to_owned()) })
+            }
+            _ => Err(format!("`{text}` is not a host; write a name without port, such as `api.example.com` or `*.example.com`")),
+        }
+    }
+}
+
+/// The parameters of a path, as places in it: decoded only when someone asks.
+#[derive(Debug, Clone, Default)]
+pub struct Parameters {
+    ranges: SmallVec<[(u32, u32); 4]>,
+}
+
+impl Parameters {
+    /// The values in the order of the template, percent-decoded, given the path that was matched.
+    pub fn values<'p>(&'p self, path: &'p str) -> impl Iterator<Item = Cow<'p, str>> + 'p {
+        self.ranges.iter().map(move |&(start, end)| {
+            decode_segment(path.get(start as usize..end as usize).unwrap_or_default())
+        })
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ranges.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+}
+
+/// Two routes that would match the same requests with equal right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ambiguity {
+    /// The route that came first.
+    pub first: RouteId,
+    /// The route that clashes with it.
+    pub second: RouteId,
+}
+
+/// All routes, ready to be searched.
+#[derive(Debug, Default)]
+pub struct Router {
+    exact: HashMap<String, Node>,
+    /// Longest suffix first.
+    suffixes: Vec<(String, Node)>,
+    any: Node,
+}
+
+impl Router {
+    /// Builds the tree; route `i` gets `RouteId(i)`.
+    ///
+    /// # Errors
+    /// All pairs of routes between which nothing but their order could choose.
+    pub fn build(routes: &[RouteMatcher]) -> Result<Self, Vec<Ambiguity>> {
+        let mut router = Self::default();
+        let mut clashes = Vec::new();
+        for (index, route) in (0u32..).zip(routes) {
+            let id = RouteId(index);
+            if route.hosts.is_empty() {
+                router.any.insert(id, route, routes, &mut clashes);
+            }
+            for host in &route.hosts {
+                router.table(host).insert(id, route, routes, &mut clashes);
+            }
+        }
+        router.suffixes.sort_by_key(|(suffix, _)| std::cmp::Reverse(suffix.len()));
+        clashes.dedup();
+        if clashes.is_empty() { Ok(router) } else { Err(clashes) }
+    }
+
+    /// Finds the route of a request.
+    ///
+    /// # Errors
+    /// [`Reason::NoRoute`] when no path matches, [`Reason::MethodNotAllowed`] when only the method (or a
+    /// header) stands in the way.
+    pub fn find(&self, head: &Head<'_>) -> Result<(RouteId, Parameters), Reason> {
+        let mut search = Search {
+            path: head.target.path(),
+            method: head.method,
+            headers: head.headers,
+            parameters: Parameters::default(),
+            path_exists: false,
+        };
+        for table in self.tables_for(head.host) {
+            if let Some(route) = table.search(&mut search, 0) {
+                return Ok((route, search.parameters));
+            }
+        }
+        Err(if search.path_exists { Reason::MethodNotAllowed } else { Reason::NoRoute })
+    }
+
+    /// The methods that routes at this host and path take: for `Allow` in a 405 and for OPTIONS.
+    #[must_use]
+    pub fn allowed_methods(&self, head: &Head<'_>, candidates: &[Method]) -> Vec<Method> {
+        let takes = |method: &&Method| self.find(&Head { method, ..*head }).is_ok();
+        candidates.iter().filter(takes).cloned().collect()
+    }
+
+    fn tables_for<'t>(&'t self, host: &'t str) -> impl Iterator<Item = &'t Node> + 't {
+        let exact = if self.exact.is_empty() { None } else { self.exact.get(host) };
+        let suffixes = self
+            .suffixes
+            .iter()
+            .filter(move |(suffix, _)| host.len() > suffix.len() && host.ends_with(suffix.as_str()))
+            .map(|(_, node)| node);
+        exact.into_iter().chain(suffixes).chain(std::iter::once(&self.any))
+    }
+
+    fn table(&mut self, host: &HostPattern) -> &mut Node {
+        match host {
+            HostPattern::Exact(name) => self.exact.entry(name.clone()).or_default(),
+            HostPattern::Suffix(suffix) => {
+                let at = self.suffixes.iter().position(|(known, _)| known == suffix).unwrap_or_else(|| {
+                    self.suffixes.push((suffix.clone(), Node::default()));
+                    self.suffixes.len() - 1
+                });
+                #[expect(clippy::indexing_slicing, reason = "`at` is a position found or made just above")]
+                &mut self.suffixes[at].1
+            }
+        }
+    }
+}
+
+/// A place in the tree: what may follow, and the routes that end here.
+#[derive(Debug, Default)]
+struct Node {
+    literals: HashMap<Box<str>, Node>,
+    parameter: Option<Box<Node>>,
+    /// Routes whose template ends in `{*name}` here.
+    wildcard: Vec<Leaf>,
+    leaves: Vec<Leaf>,
+}
+
+#[derive(Debug)]
+struct Leaf {
+    route: RouteId,
+    methods: Vec<Method>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+struct Search<'r> {
+    path: &'r str,
+    method: &'r Method,
+    headers: &'r HeaderMap,
+    parameters: Parameters,
+    path_exists: bool,
+}
+
+impl Node {
+    fn insert(&mut self, id: RouteId, route: &RouteMatcher, all: &[RouteMatcher], clashes: &mut Vec<Ambiguity>) {
+        let mut node = self;
+        for segment in route.path.segments() {
+            match segment {
+                Segment::Literal(text) => node = node.literals.entry(text.clone()).or_default(),
+                Segment::Parameter(_) => node = node.parameter.get_or_insert_default(),
+                Segment::Wildcard(_) => return add_leaf(&mut node.wildcard, id, route, all, clashes),
+            }
+        }
+        add_leaf(&mut node.leaves, id, route, all, clashes);
+    }
+
+    /// `at` is the place of the slash before the next segment, or the end of the path.
+    fn search(&self, search: &mut Search<'_>, at: usize) -> Option<RouteId> {
+        if at >= search.path.len() {
+            return choose(&self.leaves, search).or_else(|| self.search_wildcard(search, at));
+        }
+        let start = at + 1;
+        let rest = search.path.get(start..)?;
+        let end = start + memchr_slash(rest).unwrap_or(rest.len());
+        let segment = search.path.get(start..end)?;
+        if let Some(next) = self.literals.get(segment)
+            && let Some(found) = next.search(search, end)
+        {
+            return Some(found);
+        }
+        if let Some(next) = self.parameter.as_deref()
+            && !segment.is_empty()
+        {
+            search.parameters.ranges.push(as_range(start, end));
+            if let Some(found) = next.search(search, end) {
+                return Some(found);
+            }
+            search.parameters.ranges.pop();
+        }
+        self.search_wildcard(search, at)
+    }
+
+    fn search_wildcard(&self, search: &mut Search<'_>, at: usize) -> Option<RouteId> {
+        let found = choose(&self.wildcard, search)?;
+        let start = (at + 1).min(search.path.len());
+        search.parameters.ranges.push(as_range(start, search.path.len()));
+        Some(found)
+    }
+}
+
+fn memchr_slash(text: &str) -> Option<usize> {
+    text.bytes().position(|byte| byte == b'/')
+}
+
+/// A path is far shorter than 4 GiB: the request line is bounded.
+fn as_range(start: usize, end: usize) -> (u32, u32) {
+    (u32::try_from(start).unwrap_or(u32::MAX), u32::try_from(end).unwrap_or(u32::MAX))
+}
+
+fn choose(leaves: &[Leaf], search: &mut Search<'_>) -> Option<RouteId> {
+    search.path_exists |= !leaves.is_empty();
+    leaves.iter().find(|leaf| takes_method(&leaf.methods, search.method) && leaf.asks_no_more_than(search.headers)).map(|leaf| leaf.route)
+}
+
+/// GET stands for HEAD too (RFC 9110 section 9.3.2: the same answer, without its content).
+fn takes_method(methods: &[Method], method: &Method) -> bool {
+    methods.is_empty() || methods.contains(method) || (method == Method::HEAD && methods.contains(&Method::GET))
+}
+
+impl Leaf {
+    fn asks_no_more_than(&self, headers: &HeaderMap) -> bool {
+        self.headers.iter().all(|(name, value)| headers.get_all(name).iter().any(|sent| sent == value))
+    }
+}
+
+fn add_leaf(leaves: &mut Vec<Leaf>, id: RouteId, route: &RouteMatcher, all: &[RouteMatcher], clashes: &mut Vec<Ambiguity>) {
+    for other in leaves.iter() {
+        if all.get(other.route.index()).is_some_and(|first| is_ambiguous(first, route)) {
+            clashes.push(Ambiguity { first: other.route, second: id });
+        }
+    }
+    leaves.push(Leaf { route: id, methods: route.methods.clone(), headers: route.headers.clone() });
+    // Routes that ask for more come first; a named method before "any", and HEAD by name before HEAD by GET.
+    leaves.sort_by_key(|leaf| {
+        (std::cmp::Reverse(leaf.headers.len()), leaf.methods.is_empty(), !leaf.methods.contains(&Method::HEAD))
+    });
+}
+
+/// Two routes at one path clash unless their methods are disjoint, their headers contradict each other,
+/// one's headers include the other's, or (with equal headers) one names methods and the other takes any.
+fn is_ambiguous(a: &RouteMatcher, b: &RouteMatcher) -> bool {
+    let one_takes_any = a.methods.is_empty() != b.methods.is_empty();
+    let disjoint = !a.methods.is_empty() && !b.methods.is_empty() && !a.methods.iter().any(|method| b.methods.contains(method));
+    let contradict =
+        a.headers.iter().any(|(name, value)| b.headers.iter().any(|(other, other_value)| name == other && value != other_value));
+    let covers = |more: &RouteMatcher, less: &RouteMatcher| less.headers.iter().all(|header| more.headers.contains(header));
+    let told_apart_by_headers = covers(a, b) != covers(b, a);
+    let equal_headers = covers(a, b) && covers(b, a);
+    !(disjoint || contradict || told_apart_by_headers || (equal_headers && one_takes_any))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use http::Version;
+    use portcullis_core::{Peer, Target, TargetRules, Timestamp};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn route(path: &str) -> RouteMatcher {
+        RouteMatcher { hosts: Vec::new(), path: PathTemplate::parse(path).unwrap(), methods: Vec::new(), headers: Vec::new() }
+    }
+
+    fn get(path: &str) -> RouteMatcher {
+        RouteMatcher { methods: vec![Method::GET], ..route(path) }
+    }
+
+    fn find(router: &Router, method: &Method, host: &str, path: &str, headers: &HeaderMap) -> Result<(u32, Vec<String>), Reason> {
+        let target = Target::parse(path, &TargetRules::default()).unwrap();
+        let peer = Peer {
+            socket: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
+            client: Ipv4Addr::LOCALHOST.into(),
+            secure: false,
+        };
+        let head = Head { method, host, target: &target, headers, version: Version::HTTP_11, peer, now: Timestamp(0) };
+        let (route, parameters) = router.find(&head)?;
+        let values = parameters.values(target.path()).map(Cow::into_owned).collect();
+        Ok((route.0, values))
+    }
+
+    fn find_get(router: &Router, path: &str) -> Result<(u32, Vec<String>), Reason> {
+        find(router, &Method::GET, "h", path, &HeaderMap::new())
+    }
+
+    #[test]
+    fn literals_before_parameters_before_wildcards() {
+        let routes =
+            [route("/orders/{id}"), route("/orders/latest"), route("/{*rest}"), route("/orders/{id}/lines/{line}")];
+        let router = Router::build(&routes).unwrap();
+        assert_eq!(find_get(&router, "/orders/latest"), Ok((1, vec![])));
+        assert_eq!(find_get(&router, "/orders/42"), Ok((0, vec!["42".into()])));
+        assert_eq!(find_get(&router, "/orders/a%20b"), Ok((0, vec!["a b".into()])));
+        assert_eq!(find_get(&router, "/orders/42/lines/7"), Ok((3, vec!["42".into(), "7".into()])));
+        assert_eq!(find_get(&router, "/orders/42/lines"), Ok((2, vec!["orders/42/lines".into()])));
+        assert_eq!(find_get(&router, "/orders/"), Ok((2, vec!["orders/".into()])));
+        assert_eq!(find_get(&router, "/"), Ok((2, vec![String::new()])));
+    }
+
+    #[test]
+    fn a_preferred_branch_that_leads_nowhere_is_left_again() {
+        let router = Router::build(&[route("/a/{x}/c"), route("/{y}/b/d")]).unwrap();
+        assert_eq!(find_get(&router, "/a/b/d"), Ok((1, vec!["a".into()])));
+        assert_eq!(find_get(&router, "/a/b/c"), Ok((0, vec!["b".into()])));
+        assert_eq!(find_get(&router, "/a/b"), Err(Reason::NoRoute));
+    }
+
+    #[test]
+    fn methods_headers_and_hosts_choose() {
+        let canary = RouteMatcher {
+            headers: vec![(HeaderName::from_static("x-canary"), HeaderValue::from_static("1"))],
+            ..get("/a")
+        };
+        let elsewhere = RouteMatcher { hosts: vec![HostPattern::parse("*.example.com").unwrap()], ..get("/a") };
+        let exact = RouteMatcher { hosts: vec![HostPattern::parse("api.example.com").unwrap()], ..get("/a") };
+        let post = RouteMatcher { methods: vec![Method::POST], ..route("/a") };
+        let router = Router::build(&[get("/a"), canary, elsewhere, exact, post]).unwrap();
+        let none = HeaderMap::new();
+        let with = HeaderMap::from_iter([(HeaderName::from_static("x-canary"), HeaderValue::from_static("1"))]);
+        assert_eq!(find(&router, &Method::GET, "h", "/a", &none), Ok((0, vec![])));
+        assert_eq!(find(&router, &Method::HEAD, "h", "/a", &none), Ok((0, vec![])));
+        assert_eq!(find(&router, &Method::GET, "h", "/a", &with), Ok((1, vec![])));
+        assert_eq!(find(&router, &Method::GET, "b.example.com", "/a", &none), Ok((2, vec![])));
+        assert_eq!(find(&router, &Method::GET, "api.example.com", "/a", &none), Ok((3, vec![])));
+        assert_eq!(find(&router, &Method::GET, "example.com", "/a", &none), Ok((0, vec![])));
+        assert_eq!(find(&router, &Method::POST, "h", "/a", &none), Ok((4, vec![])));
+        assert_eq!(find(&router, &Method::PUT, "h", "/a", &none), Err(Reason::MethodNotAllowed));
+    }
+
+    #[test]
+    fn routes_that_only_their_order_could_tell_apart_are_refused() {
+        let header = |name: &'static str, value: &'static str| (HeaderName::from_static(name), HeaderValue::from_static(value));
+        let with = |headers: Vec<(HeaderName, HeaderValue)>| RouteMatcher { headers, ..get("/a/{x}") };
+        let clash = |a: RouteMatcher, b: RouteMatcher| Router::build(&[a, b]).is_err();
+        assert!(clash(get("/a/{x}"), get("/a/{y}")));
+        assert!(clash(with(vec![header("x", "1")]), with(vec![header("y", "1")])));
+        assert!(!clash(with(vec![header("x", "1")]), with(vec![header("x", "2")])));
+        assert!(!clash(with(vec![header("x", "1")]), get("/a/{x}")));
+        assert!(!clash(get("/a/{x}"), route("/a/{x}")));
+        assert!(!clash(get("/a/{x}"), get("/a/{*x}")));
+        assert!(!clash(get("/a"), RouteMatcher { methods: vec![Method::HEAD], ..route("/a") }));
+    }
+
+    #[test]
+    fn hosts_are_names_without_ports() {
+        for wrong in ["", "*", "*.", "a..b", "api.example.com:80", "*a.example.com", "a/b"] {
+            assert!(HostPattern::parse(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(HostPattern::parse("API.example.com"), Ok(HostPattern::Exact("api.example.com".into())));
+    }
+
+    proptest! {
+        /// The tree finds what a plain scan over all templates finds.
+        #[test]
+        fn the_tree_agrees_with_a_scan(
+            templates in proptest::collection::btree_set("(/(a|b|\\{x\\})){1,3}(/\\{\\*r\\})?", 1..8),
+            path in "(/(a|b|c)){1,4}",
+        ) {
+            let routes: Vec<_> = templates
+                .iter()
+                // A template names each parameter once.
+                .map(|text| {
+                    let mut count = 0;
+                    let unique: String = text.split("{x}").flat_map(|part| { count += 1; [part.to_owned(), format!("{{p{count}}}")] }).collect();
+                    route(unique.strip_suffix(&format!("{{p{count}}}")).unwrap())
+                })
+                .collect();
+            let router = Router::build(&routes).unwrap();
+            let found = find_get(&router, &path).map(|(route, _)| route as usize);
+            let best = (0..routes.len())
+                .filter_map(|index| routes[index].path.rank(&path).map(|rank| (rank, index)))
+                .min()
+                .map(|(_, index)| index)
+                .ok_or(Reason::NoRoute);
+            prop_assert_eq!(found, best);
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Raw and compiled settings of what surrounds the stages: protocol limits, the client's address,
+//! listeners, upstreams, forwarding.
+
+mod client_address;
+mod forward;
+mod listener;
+mod protocol;
+mod upstream;
+
+pub use client_address::{ClientAddress, ForwardingHeader, RawClientAddress};
+pub use forward::{Forward, ForwardedFields, IdentitySource, RawForward, RawTimeouts, Timeouts};
+pub use listener::{Listener, RawListener, RawListenerTls, ListenerTls};
+pub use protocol::{Http2Limits, Protocol, RawHttp2, RawProtocol};
+pub use upstream::{
+    ActiveHealth, Balance, PassiveHealth, RawActiveHealth, RawPassiveHealth, RawUpstream, RawUpstreamTls, TargetAddress,
+    Upstream, UpstreamProtocol, UpstreamTls,
+};

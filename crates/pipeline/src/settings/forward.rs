@@ -1,0 +1,209 @@
+//! How a request that passed is handed to its service.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+use portcullis_core::{ByteSize, KeyPath, Period, Principal, Problems};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::protocol::positive;
+
+/// How a request that passed is handed to its service.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawForward {
+    /// How long each step may take.
+    pub timeouts: RawTimeouts,
+    /// How often a request is tried again on another connection. Only requests that are idempotent (RFC 9110
+    /// section 9.2.2) and of whose body nothing was sent are tried again.
+    pub retries: u8,
+    /// The largest request body; larger ones get 413.
+    pub body: ByteSize,
+    /// Protocols to which a connection may be upgraded, by their names in `Upgrade`.
+    pub upgrades: Vec<String>,
+    /// Whether the service sees the client's `Host`. Otherwise it sees the target's.
+    pub preserve_host: bool,
+    /// The fields in which the service is told who the client is.
+    pub forwarded: ForwardedFields,
+    /// Headers that tell the service who the caller is: from a header name to what it carries
+    /// (`subject`, `issuer`, `method`, `kind`, `roles`, `scopes`, or `claim:NAME`). What clients send under these
+    /// names never reaches any service.
+    pub identity: BTreeMap<String, String>,
+}
+
+impl Default for RawForward {
+    fn default() -> Self {
+        Self {
+            timeouts: RawTimeouts::default(),
+            retries: 1,
+            body: ByteSize::mib(10),
+            upgrades: vec!["websocket".to_owned()],
+            preserve_host: true,
+            forwarded: ForwardedFields::default(),
+            identity: BTreeMap::new(),
+        }
+    }
+}
+
+/// How long each step of an exchange with a service may take.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawTimeouts {
+    /// To open a connection, TLS included; then 504.
+    pub connect: Period,
+    /// From the request's end to the head of the answer; then 504.
+    pub first_byte: Period,
+    /// Between two pieces of the answer's body; then the answer breaks off.
+    pub idle: Period,
+    /// For the whole exchange, upgraded connections excepted.
+    pub total: Period,
+}
+
+impl Default for RawTimeouts {
+    fn default() -> Self {
+        Self {
+            connect: Period::secs(2),
+            first_byte: Period::secs(30),
+            idle: Period::secs(60),
+            total: Period::secs(300),
+        }
+    }
+}
+
+/// The fields in which the service is told who the client is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForwardedFields {
+    /// `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host`.
+    #[default]
+    XForwarded,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+    /// Nothing.
+    None,
+}
+
+/// The compiled way to the service.
+#[derive(Debug, Clone)]
+pub struct Forward {
+    /// Time limits.
+    pub timeouts: Timeouts,
+    /// Further tries.
+    pub retries: u8,
+    /// Bytes of a body.
+    pub body: u64,
+    /// Upgrades, in lower case.
+    pub upgrades: Vec<String>,
+    /// Whether `Host` stays the client's.
+    pub preserve_host: bool,
+    /// How the client is named.
+    pub forwarded: ForwardedFields,
+    /// How the caller is named.
+    pub identity: Vec<(HeaderName, IdentitySource)>,
+}
+
+/// Compiled time limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// To open a connection.
+    pub connect: Duration,
+    /// To the head of the answer.
+    pub first_byte: Duration,
+    /// Between two pieces of the answer.
+    pub idle: Duration,
+    /// For all of it.
+    pub total: Duration,
+}
+
+/// What an identity header carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IdentitySource {
+    /// The principal's id.
+    Subject,
+    /// The token's issuer.
+    Issuer,
+    /// The name of the authentication method.
+    Method,
+    /// `user`, `api_key` or `anonymous`.
+    Kind,
+    /// Roles, separated by commas.
+    Roles,
+    /// Scopes, separated by spaces.
+    Scopes,
+    /// A claim: strings as they are, everything else as JSON.
+    Claim(String),
+}
+
+impl IdentitySource {
+    fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "subject" => Self::Subject,
+            "issuer" => Self::Issuer,
+            "method" => Self::Method,
+            "kind" => Self::Kind,
+            "roles" => Self::Roles,
+            "scopes" => Self::Scopes,
+            _ => Self::Claim(text.strip_prefix("claim:").filter(|name| !name.is_empty())?.to_owned()),
+        })
+    }
+
+    /// The header's value for this principal; `None` if there is nothing to say, or if it cannot be said in a header.
+    #[must_use]
+    pub fn value(&self, principal: &Principal) -> Option<HeaderValue> {
+        let text = match self {
+            Self::Subject => principal.id.clone(),
+            Self::Issuer => principal.issuer.clone()?,
+            Self::Method => principal.method.clone(),
+            Self::Kind => principal.kind.name().to_owned(),
+            Self::Roles => principal.roles.join(","),
+            Self::Scopes => principal.scopes.join(" "),
+            Self::Claim(name) => match principal.claims.get(name)? {
+                serde_json::Value::String(text) => text.clone(),
+                other => other.to_string(),
+            },
+        };
+        HeaderValue::try_from(text).ok()
+    }
+}
+
+impl Forward {
+    /// Checks and compiles the way to the service.
+    pub fn compile(raw: &RawForward, largest_body: u64, path: &KeyPath, problems: &mut Problems) -> Self {
+        if raw.body.0 > largest_body {
+            problems
+                .error(&path.key("body"), format!("`body` is {}, more than `protocol.body` allows", raw.body))
+                .suggest(format!("write at most {} or raise `protocol.body`", ByteSize(largest_body)));
+        }
+        let timeouts_path = path.key("timeouts");
+        let timeouts = Timeouts {
+            connect: positive("connect", raw.timeouts.connect, &timeouts_path, problems),
+            first_byte: positive("first_byte", raw.timeouts.first_byte, &timeouts_path, problems),
+            idle: positive("idle", raw.timeouts.idle, &timeouts_path, problems),
+            total: positive("total", raw.timeouts.total, &timeouts_path, problems),
+        };
+        let mut identity = Vec::new();
+        for (name, source) in &raw.identity {
+            let place = path.key("identity").key(name);
+            match (HeaderName::try_from(name.as_str()), IdentitySource::parse(source)) {
+                (Ok(name), Some(source)) => identity.push((name, source)),
+                (Err(_), _) => {
+                    problems.error(&place, format!("`{name}` is not a header name"));
+                }
+                (_, None) => problems
+                    .error(&place, format!("`{source}` is nothing that a caller has"))
+                    .suggest("write subject, issuer, method, kind, roles, scopes or claim:NAME"),
+            }
+        }
+        Self {
+            timeouts,
+            retries: raw.retries,
+            body: raw.body.0,
+            upgrades: raw.upgrades.iter().map(|name| name.to_ascii_lowercase()).collect(),
+            preserve_host: raw.preserve_host,
+            forwarded: raw.forwarded,
+            identity,
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Where the gateway listens.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use portcullis_core::{ConfigFolder, KeyPath, Problems};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// An address at which clients are served.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawListener {
+    /// A name for logs.
+    pub name: String,
+    /// Address and port, such as `0.0.0.0:8443` or `[::]:8080`. Port 0 takes any free port.
+    pub address: String,
+    /// The certificate to show; without it the listener speaks plain HTTP/1.1 and HTTP/2 with prior knowledge.
+    #[serde(default)]
+    pub tls: Option<RawListenerTls>,
+    /// Whether each connection begins with a PROXY protocol v2 header that names the client. Switch it on only
+    /// where nothing but your load balancer can connect.
+    #[serde(default)]
+    pub proxy_protocol: bool,
+}
+
+/// A listener's certificate.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawListenerTls {
+    /// PEM file with the certificate, followed by those of its issuers.
+    pub certificate: String,
+    /// PEM file with the private key.
+    pub key: String,
+}
+
+/// A compiled listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// Its name.
+    pub name: String,
+    /// Its address.
+    pub address: SocketAddr,
+    /// Its certificate.
+    pub tls: Option<ListenerTls>,
+    /// Whether PROXY protocol v2 is required.
+    pub proxy_protocol: bool,
+}
+
+/// The files of a listener's certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenerTls {
+    /// Certificate chain.
+    pub certificate: PathBuf,
+    /// Private key.
+    pub key: PathBuf,
+}
+
+impl Listener {
+    /// Checks and compiles all listeners.
+    pub fn compile(raw: &[RawListener], folder: &ConfigFolder, path: &KeyPath, problems: &mut Problems) -> Vec<Self> {
+        if raw.is_empty() {
+            problems.error(path, "there is no listener").suggest("add one, such as `- { name: public, address: 127.0.0.1:8080 }`");
+        }
+        let mut compiled: Vec<Self> = Vec::new();
+        for (index, listener) in raw.iter().enumerate() {
+            let place = path.index(index);
+            let Ok(address) = listener.address.parse::<SocketAddr>() else {
+                problems
+                    .error(&place.key("address"), format!("`{}` is not an address with a port", listener.address))
+                    .suggest("write `127.0.0.1:8080` or `[::]:8080`");
+                continue;
+            };
+            if let Some(earlier) = compiled.iter().find(|earlier| earlier.address == address && address.port() != 0) {
+                problems.error(
+                    &place.key("address"),
+                    format!("`{address}` is taken by the listener `{}` already", earlier.name),
+                );
+            }
+            let tls = listener.tls.as_ref().map(|tls| ListenerTls {
+                certificate: existing(folder, &tls.certificate, &place.key("tls").key("certificate"), problems),
+                key: existing(folder, &tls.key, &place.key("tls").key("key"), problems),
+            });
+            compiled.push(Self { name: listener.name.clone(), address, tls, proxy_protocol: listener.proxy_protocol });
+        }
+        compiled
+    }
+}
+
+pub(super) fn existing(folder: &ConfigFolder, named: &str, place: &KeyPath, problems: &mut Problems) -> PathBuf {
+    if let Err(problem) = folder.read(named) {
+        problems.error(place, problem);
+    }
+    folder.resolve(named)
+}

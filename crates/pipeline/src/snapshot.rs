@@ -1,0 +1,125 @@
+//! A whole compiled configuration: what one request is judged by from its first byte to its last.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+use portcullis_audit::AuditLog;
+use portcullis_authn::{Authenticate, Authentication};
+use portcullis_authz::Authorization;
+use portcullis_core::{Mode, RouteId, ServiceId, Timestamp};
+use portcullis_harden::Hardening;
+use portcullis_limit::{LimitId, Limits};
+
+use crate::metrics::{Metrics, TargetId};
+use crate::receive::Ingress;
+use crate::router::Router;
+use crate::settings::{Forward, Listener, Protocol, Upstream};
+
+/// A whole compiled configuration. It never changes; a reload replaces it.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Counts reloads, from 1.
+    pub generation: u64,
+    /// Where clients are served.
+    pub listeners: Vec<Listener>,
+    /// Where operators are served.
+    pub admin: Option<std::net::SocketAddr>,
+    /// How many threads serve; `None` for one per processor core.
+    pub workers: Option<usize>,
+    /// How long requests under way may take once the gateway stops.
+    pub drain_timeout: Duration,
+    /// Limits of the protocol.
+    pub protocol: Protocol,
+    /// How requests get their one form.
+    pub ingress: Ingress,
+    /// From requests to routes.
+    pub router: Router,
+    /// All routes, indexed by [`RouteId`].
+    pub routes: Vec<RoutePlan>,
+    /// All services, indexed by [`ServiceId`].
+    pub services: Vec<Service>,
+    /// Who callers are.
+    pub authentication: Authentication,
+    /// What they may do.
+    pub authorization: Authorization,
+    /// How often.
+    pub limits: Limits,
+    /// The record.
+    pub audit: Arc<AuditLog>,
+    /// The counters.
+    pub metrics: Arc<Metrics>,
+}
+
+/// A service behind the gateway.
+#[derive(Debug)]
+pub struct Service {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Where it is.
+    pub upstream: Upstream,
+    /// The place of its first target in the metrics; the others follow.
+    pub first_target: TargetId,
+}
+
+/// Everything about one route, compiled.
+#[derive(Debug)]
+pub struct RoutePlan {
+    /// Its name, unique in the configuration.
+    pub name: Arc<str>,
+    /// Its service.
+    pub service: ServiceId,
+    /// Names of its path parameters, in order.
+    pub parameters: Vec<String>,
+    /// Who may call it.
+    pub authenticate: Authenticate,
+    /// Whether policies are asked.
+    pub authorize: Mode,
+    /// Which limits count its requests.
+    pub limits: RouteLimits,
+    /// What is done to answers.
+    pub hardening: Hardening,
+    /// How requests are handed on.
+    pub forward: Forward,
+}
+
+/// The limits of a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteLimits {
+    /// What going over them does.
+    pub mode: Mode,
+    /// Counted before anyone is authenticated.
+    pub before: Vec<LimitId>,
+    /// Counted after authorization.
+    pub after: Vec<LimitId>,
+}
+
+impl Snapshot {
+    /// The plan of a route.
+    ///
+    /// The router only gives out ids of this snapshot's own routes, so there is always one.
+    #[must_use]
+    pub fn route(&self, id: RouteId) -> Option<&RoutePlan> {
+        self.routes.get(id.index())
+    }
+
+    /// The service of a route.
+    #[must_use]
+    pub fn service_of(&self, route: &RoutePlan) -> Option<&Service> {
+        self.services.get(route.service.index())
+    }
+
+    /// Whether every key set that must be fetched was fetched.
+    #[must_use]
+    pub fn is_ready(&self, now: Timestamp) -> bool {
+        self.authentication.is_ready(now)
+    }
+
+    /// Removes from a request's trailers what may not reach a service by way of the header either.
+    pub fn clean_trailers(&self, trailers: &mut HeaderMap) {
+        let removed: Vec<_> = trailers.keys().filter(|name| self.ingress.fields.removes(name)).cloned().collect();
+        for name in removed {
+            trailers.remove(name);
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What is known of one exchange, told to the record and the metrics once it is over.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use http::{Method, StatusCode, Version};
+use portcullis_audit::{Event, Record};
+use portcullis_core::{Clock, Denial, Notes, Reason, RequestId, StageId, SystemClock, Verdict};
+
+use crate::body::BodyProgress;
+use crate::shared::Current;
+
+/// How an exchange ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The answer was handed on whole.
+    Complete,
+    /// The service broke off in the middle of it.
+    BrokenOff,
+    /// The client went away before its end.
+    ClientGone,
+}
+
+/// The account of one exchange. It is closed explicitly wherever an exchange ends; only that the client went
+/// away cannot be noticed in any other way than by being dropped.
+pub(crate) struct Account(Option<Box<Entry>>);
+
+/// What is known so far.
+pub(crate) struct Entry {
+    pub(crate) current: Rc<Current>,
+    pub(crate) notes: Notes,
+    pub(crate) started: Instant,
+    pub(crate) socket: SocketAddr,
+    pub(crate) method: Method,
+    pub(crate) path: Box<[u8]>,
+    pub(crate) host: Box<[u8]>,
+    pub(crate) version: Version,
+    pub(crate) status: Option<StatusCode>,
+    pub(crate) denial: Option<Denial>,
+    /// The target asked last, and how long its head took.
+    pub(crate) upstream: Option<u32>,
+    pub(crate) upstream_duration: Option<Duration>,
+    pub(crate) request_body: Option<Rc<BodyProgress>>,
+    pub(crate) bytes_out: u64,
+}
+
+impl Account {
+    pub(crate) fn open(entry: Entry) -> Self {
+        Self(Some(Box::new(entry)))
+    }
+
+    /// Writes the exchange down.
+    pub(crate) fn close(mut self, ending: Ending) {
+        if let Some(entry) = self.0.take() {
+            entry.close(ending);
+        }
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        if let Some(entry) = self.0.take() {
+            entry.close(Ending::ClientGone);
+        }
+    }
+}
+
+impl std::ops::Deref for Account {
+    type Target = Entry;
+
+    #[expect(clippy::expect_used, reason = "the entry is only taken by `close` and `drop`, which consume the account")]
+    fn deref(&self) -> &Entry {
+        self.0.as_deref().expect("an account that was not closed")
+    }
+}
+
+impl std::ops::DerefMut for Account {
+    #[expect(clippy::expect_used, reason = "the entry is only taken by `close` and `drop`, which consume the account")]
+    fn deref_mut(&mut self) -> &mut Entry {
+        self.0.as_deref_mut().expect("an account that was not closed")
+    }
+}
+
+impl Entry {
+    fn close(&self, ending: Ending) {
+        let snapshot = &self.current.snapshot;
+        let duration = self.started.elapsed();
+        let denial = self.denial.or(match ending {
+            Ending::Complete => None,
+            Ending::BrokenOff => Some(Denial::new(StageId::Forward, Reason::UpstreamFailed)),
+            Ending::ClientGone => Some(Denial::new(StageId::Forward, Reason::ClientGone)),
+        });
+        let status = self.status.map_or(Reason::ClientGone.status().as_u16(), |status| status.as_u16());
+        snapshot.metrics.record(&self.notes, denial, status, duration);
+        if snapshot.audit.is_on() {
+            self.write(denial, duration);
+        }
+    }
+
+    fn write(&self, denial: Option<Denial>, duration: Duration) {
+        let snapshot = &self.current.snapshot;
+        let route = self.notes.route.and_then(|id| snapshot.route(id));
+        let service = route.and_then(|route| snapshot.service_of(route));
+        let target = self.upstream.and_then(|index| service?.upstream.targets.get(index as usize));
+        let upstream = target.map(ToString::to_string).unwrap_or_default();
+        let record = Record {
+            denial,
+            peer: Some(self.socket.ip()),
+            method: self.method.as_str(),
+            path: &self.path,
+            host: &self.host,
+            protocol_version: version_name(self.version),
+            status: self.status.map(|status| status.as_u16()),
+            route: route.map_or("", |route| &route.name),
+            service: service.map_or("", |service| &service.name),
+            upstream: &upstream,
+            duration,
+            upstream_duration: self.upstream_duration,
+            request_bytes: self.request_body.as_ref().map_or(0, |progress| progress.bytes.get()),
+            response_bytes: self.bytes_out,
+            generation: snapshot.generation,
+            ..Record::of(Event::Request, &self.notes)
+        };
+        // A record that cannot be written is counted by the log itself; whether requests may go on without a
+        // record was asked before this one was forwarded.
+        let _: Result<(), portcullis_audit::Unavailable> = snapshot.audit.record(&record);
+    }
+}
+
+/// Writes down a request that never became one: refused on the wire, before there was a head.
+pub(crate) fn record_fault(current: &Current, id: RequestId, socket: SocketAddr, version: Version, reason: Reason) {
+    let snapshot = &current.snapshot;
+    let denial = Denial::new(StageId::Protocol, reason);
+    let mut notes = Notes::new(id, SystemClock.now());
+    notes.client = socket.ip().to_canonical();
+    notes.record(StageId::Protocol, Verdict::Denied(reason));
+    let status = reason.status().as_u16();
+    snapshot.metrics.record(&notes, Some(denial), status, Duration::ZERO);
+    let record = Record {
+        denial: Some(denial),
+        protocol_version: version_name(version),
+        status: Some(status),
+        generation: snapshot.generation,
+        ..Record::of(Event::Request, &notes)
+    };
+    // Counted by the log itself if it fails; nothing was forwarded that would have to be recorded.
+    let _: Result<(), portcullis_audit::Unavailable> = snapshot.audit.record(&record);
+}
+
+const fn version_name(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_2 => "2",
+        _ => "1.1",
+    }
+}

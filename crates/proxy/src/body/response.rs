@@ -1,0 +1,223 @@
+//! The service's body on its way to the client.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use portcullis_harden::Redactor;
+
+use crate::account::{Account, Ending};
+use crate::client::UnderWay;
+use crate::deadline::Timer;
+use crate::upstream::{Http1Connection, InFlight};
+use crate::wire::Answering;
+
+/// What is sent to the client as the body.
+pub(crate) struct ResponseBody {
+    content: Content,
+    /// Count for the client's connection while the body lives.
+    _tokens: (Option<UnderWay>, Option<Answering>),
+}
+
+enum Content {
+    /// There is none.
+    Empty,
+    /// The gateway's own answer.
+    Own(Option<Bytes>),
+    /// The service's.
+    Upstream(Box<UpstreamBody>),
+}
+
+/// A body that streams from the service to the client.
+pub(crate) struct UpstreamBody {
+    pub(crate) incoming: Incoming,
+    pub(crate) lease: Lease,
+    /// The longest time between two pieces.
+    pub(crate) idle: Duration,
+    /// Ends at the next pause or at the end of all time for this exchange, whichever comes first.
+    pub(crate) timer: Timer,
+    /// The end of all time for this exchange, in the worker's time.
+    pub(crate) end: u64,
+    pub(crate) account: Option<Account>,
+    /// Blots out what must not be seen; gone once the body is complete.
+    pub(crate) redactor: Option<Redactor>,
+    /// Whether the body is redacted: then its length is not the service's.
+    pub(crate) is_redacted: bool,
+}
+
+/// The connection that a body comes from, for as long as it comes.
+pub(crate) struct Lease {
+    /// HTTP/1 only: an HTTP/2 connection is shared and drives itself.
+    pub(crate) connection: Option<Box<Http1Connection>>,
+    pub(crate) in_flight: InFlight,
+    /// How many idle connections to keep.
+    pub(crate) keep: usize,
+}
+
+impl Lease {
+    /// Lets the connection read and write what it can. Whether it broke shows in the body itself.
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        if let Some(connection) = &mut self.connection {
+            let _: Poll<Result<(), hyper::Error>> = connection.poll_drive(cx);
+        }
+    }
+
+    /// Gives the connection back for the next request.
+    pub(crate) fn give_back(&mut self, cx: &mut Context<'_>) {
+        self.drive(cx);
+        if let Some(connection) = self.connection.take() {
+            self.in_flight.target.keep(connection, self.keep);
+        }
+    }
+}
+
+/// The service broke off in the middle of its answer: the client must see a broken answer too.
+#[derive(Debug)]
+pub(crate) struct BrokenOff;
+
+impl std::fmt::Display for BrokenOff {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the service broke off its answer")
+    }
+}
+
+impl std::error::Error for BrokenOff {}
+
+impl UpstreamBody {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        loop {
+            match ready!(self.poll_incoming(cx)) {
+                Some(Ok(frame)) => match self.pass(frame, cx) {
+                    Ok(Some(frame)) => return Poll::Ready(Some(Ok(frame))),
+                    Ok(None) => {}
+                    Err(broken) => {
+                        self.close(Ending::BrokenOff);
+                        return Poll::Ready(Some(Err(broken)));
+                    }
+                },
+                Some(Err(broken)) => {
+                    self.close(Ending::BrokenOff);
+                    return Poll::Ready(Some(Err(broken)));
+                }
+                None => return Poll::Ready(self.end_of_stream(cx).map(Ok)),
+            }
+        }
+    }
+
+    /// The next piece from the service, reading from its connection as needed.
+    fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        if let Poll::Ready(piece) = Pin::new(&mut self.incoming).poll_frame(cx) {
+            return Poll::Ready(piece.map(|piece| piece.map_err(|_| BrokenOff)));
+        }
+        self.lease.drive(cx);
+        match Pin::new(&mut self.incoming).poll_frame(cx) {
+            Poll::Ready(piece) => Poll::Ready(piece.map(|piece| piece.map_err(|_| BrokenOff))),
+            Poll::Pending => self.timer.poll_expired(cx).map(|()| Some(Err(BrokenOff))),
+        }
+    }
+
+    /// Takes a piece into account and redacts it. Nothing comes out when redaction holds all of it back for now.
+    fn pass(&mut self, frame: Frame<Bytes>, cx: &mut Context<'_>) -> Result<Option<Frame<Bytes>>, BrokenOff> {
+        let pause = self.timer.now().saturating_add(u64::try_from(self.idle.as_millis()).unwrap_or(u64::MAX));
+        self.timer.set_end(pause.min(self.end));
+        let is_last = self.incoming.is_end_stream();
+        let frame = match frame.into_data() {
+            Err(trailers) => Some(trailers),
+            Ok(data) => self.redact(data, is_last)?.map(Frame::data),
+        };
+        if let (Some(account), Some(data)) = (&mut self.account, frame.as_ref().and_then(Frame::data_ref)) {
+            account.bytes_out = account.bytes_out.saturating_add(data.len() as u64);
+        }
+        if is_last {
+            self.complete(cx);
+        }
+        Ok(frame)
+    }
+
+    fn redact(&mut self, data: Bytes, is_last: bool) -> Result<Option<Bytes>, BrokenOff> {
+        let Some(redactor) = &mut self.redactor else { return Ok(Some(data)) };
+        let mut clean = BytesMut::with_capacity(data.len());
+        redactor.push(&data, &mut clean).map_err(|_| BrokenOff)?;
+        if is_last && let Some(redactor) = self.redactor.take() {
+            redactor.finish(&mut clean);
+        }
+        Ok((!clean.is_empty()).then(|| clean.freeze()))
+    }
+
+    fn end_of_stream(&mut self, cx: &mut Context<'_>) -> Option<Frame<Bytes>> {
+        let mut rest = BytesMut::new();
+        if let Some(redactor) = self.redactor.take() {
+            redactor.finish(&mut rest);
+        }
+        self.complete(cx);
+        (!rest.is_empty()).then(|| Frame::data(rest.freeze()))
+    }
+
+    fn complete(&mut self, cx: &mut Context<'_>) {
+        self.lease.give_back(cx);
+        self.close(Ending::Complete);
+    }
+
+    fn close(&mut self, ending: Ending) {
+        if let Some(account) = self.account.take() {
+            account.close(ending);
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        self.incoming.is_end_stream() && self.redactor.is_none()
+    }
+}
+
+impl ResponseBody {
+    pub(crate) const fn empty() -> Self {
+        Self { content: Content::Empty, _tokens: (None, None) }
+    }
+
+    pub(crate) const fn own(bytes: Bytes) -> Self {
+        Self { content: Content::Own(Some(bytes)), _tokens: (None, None) }
+    }
+
+    pub(crate) fn upstream(body: UpstreamBody) -> Self {
+        Self { content: Content::Upstream(Box::new(body)), _tokens: (None, None) }
+    }
+
+    /// Has the body count as under way for as long as it lives.
+    pub(crate) fn while_answering(self, under_way: UnderWay, answering: Option<Answering>) -> Self {
+        Self { _tokens: (Some(under_way), answering), ..self }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        match &mut self.get_mut().content {
+            Content::Empty => Poll::Ready(None),
+            Content::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Content::Upstream(body) => body.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Empty => true,
+            Content::Own(bytes) => bytes.is_none(),
+            Content::Upstream(body) => body.is_finished(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Empty => SizeHint::with_exact(0),
+            Content::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            // A redacted body is as long as it turns out to be.
+            Content::Upstream(body) if body.is_redacted => SizeHint::default(),
+            Content::Upstream(body) => body.incoming.size_hint(),
+        }
+    }
+}

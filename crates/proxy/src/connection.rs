@@ -1,0 +1,304 @@
+//! One client's connection from its first byte to its last.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::Version;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use portcullis_core::Reason;
+use portcullis_pipeline::settings::Protocol;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+
+use crate::account::record_fault;
+use crate::client::Client;
+use crate::deadline::{Timer, before};
+use crate::exchange;
+use crate::respond;
+use crate::shared::Worker;
+use crate::transport::{Rewound, Transport};
+use crate::upstream::LocalExecutor;
+use crate::wire::proxy_protocol::{self, ProxyHeaderError};
+use crate::wire::{Guard, GuardHandle, Limits, Phase, Place};
+
+/// What every HTTP/2 connection begins with (RFC 9113 section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// What a connection needs to know of its listener.
+#[derive(Clone)]
+pub(crate) struct Entrance {
+    pub(crate) tls: Option<std::sync::Arc<ServerConfig>>,
+    pub(crate) proxy_protocol: bool,
+}
+
+/// Serves a connection to its end. Failures of the connection concern nobody else, so there is no error.
+pub(crate) async fn serve(worker: Rc<Worker>, entrance: Entrance, stream: TcpStream, socket: SocketAddr) {
+    let protocol = worker.current().snapshot.protocol.clone();
+    let mut timer = Timer::after(&worker.deadlines, protocol.handshake_timeout);
+    let Some(Ok((transport, socket, spoken))) = before(&mut timer, open(entrance, stream, socket)).await else { return };
+    let secure = matches!(transport, Transport::ServerTls(_));
+    let (is_http2, ahead, transport) = match spoken {
+        Spoken::Http2 => (true, Bytes::new(), transport),
+        Spoken::Http1 => (false, Bytes::new(), transport),
+        Spoken::Unknown => {
+            let mut transport = transport;
+            timer.reset(protocol.idle_timeout);
+            let Some(Ok((is_http2, ahead))) = before(&mut timer, listen(&mut transport)).await else { return };
+            (is_http2, ahead, transport)
+        }
+    };
+    let io = Rewound::new(ahead, transport);
+    if is_http2 {
+        Http2 { worker, protocol, timer }.serve(io, socket, secure).await;
+    } else {
+        Http1 { worker, protocol, timer, idle_since: None }.serve(io, socket, secure).await;
+    }
+}
+
+/// Which protocol a client is known to speak before it has sent a request.
+enum Spoken {
+    Http1,
+    Http2,
+    /// In plain text only the first bytes tell.
+    Unknown,
+}
+
+async fn open(entrance: Entrance, mut stream: TcpStream, mut socket: SocketAddr) -> io::Result<(Transport, SocketAddr, Spoken)> {
+    stream.set_nodelay(true)?;
+    if entrance.proxy_protocol {
+        socket = read_proxy_header(&mut stream).await?.unwrap_or(socket);
+    }
+    let Some(config) = entrance.tls else { return Ok((Transport::Plain(stream), socket, Spoken::Unknown)) };
+    let stream = TlsAcceptor::from(config).accept(stream).await?;
+    let spoken = match stream.get_ref().1.alpn_protocol() {
+        Some(b"h2") => Spoken::Http2,
+        _ => Spoken::Http1,
+    };
+    Ok((Transport::ServerTls(Box::new(stream)), socket, spoken))
+}
+
+/// Reads the PROXY header and not a byte more. `None` when the proxy speaks for itself (its health checks).
+async fn read_proxy_header(stream: &mut TcpStream) -> io::Result<Option<SocketAddr>> {
+    let mut header = Vec::new();
+    loop {
+        match proxy_protocol::parse(&header) {
+            Ok(parsed) => return Ok(parsed.source),
+            Err(ProxyHeaderError::Incomplete { needed }) => {
+                let start = header.len();
+                header.resize(needed, 0);
+                stream.read_exact(header.get_mut(start..).unwrap_or_default()).await?;
+            }
+            Err(malformed @ ProxyHeaderError::Malformed(_)) => return Err(io::Error::new(io::ErrorKind::InvalidData, malformed)),
+        }
+    }
+}
+
+/// Listens to the first bytes until they tell HTTP/2 from HTTP/1.
+async fn listen(transport: &mut Transport) -> io::Result<(bool, Bytes)> {
+    let mut ahead = Vec::new();
+    let mut piece = [0; 1024];
+    loop {
+        let count = transport.read(&mut piece).await?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        ahead.extend_from_slice(piece.get(..count).unwrap_or_default());
+        let common = ahead.len().min(PREFACE.len());
+        if ahead.get(..common) != PREFACE.get(..common) {
+            return Ok((false, Bytes::from(ahead)));
+        }
+        if common == PREFACE.len() {
+            return Ok((true, Bytes::from(ahead)));
+        }
+    }
+}
+
+/// A connection that speaks HTTP/1.
+struct Http1 {
+    worker: Rc<Worker>,
+    protocol: Protocol,
+    timer: Timer,
+    /// Since when nothing has been under way, in the worker's time.
+    idle_since: Option<u64>,
+}
+
+/// Why the serving of a connection stopped.
+enum Stopped {
+    /// hyper is done with it: closed, or another protocol follows.
+    Done,
+    /// hyper gave up.
+    Failed,
+    /// The client was too slow with a head.
+    TooSlow,
+    /// It was idle for too long, or its answer was not read.
+    Expired,
+}
+
+impl Http1 {
+    async fn serve(mut self, io: Rewound<Transport>, socket: SocketAddr, secure: bool) {
+        let limits = Limits {
+            request_line: self.protocol.request_line,
+            header_count: self.protocol.header_count,
+            header_size: self.protocol.header_size,
+            header_total: self.protocol.header_total,
+            max_body: self.protocol.body,
+        };
+        let guard = Guard::new(io, limits, self.worker.deadlines.clock());
+        let handle = guard.handle();
+        let client = Rc::new(Client::new(socket, secure, Some(handle.clone())));
+        let (worker, exchanges) = (Rc::clone(&self.worker), Rc::clone(&client));
+        let service = service_fn(move |request| {
+            let (worker, client) = (Rc::clone(&worker), Rc::clone(&exchanges));
+            Box::pin(async move { Ok::<_, std::convert::Infallible>(exchange::serve(worker, client, request).await) })
+        });
+        let mut builder = http1::Builder::new();
+        builder.header_read_timeout(None);
+        if self.protocol.header_count > 100 {
+            builder.max_headers(self.protocol.header_count);
+        }
+        let mut connection = builder.serve_connection(TokioIo::new(guard), service);
+        let mut is_closing = false;
+        let stopped = std::future::poll_fn(|cx| {
+            if self.worker.is_draining() && !is_closing {
+                is_closing = true;
+                Pin::new(&mut connection).graceful_shutdown();
+            }
+            match connection.poll_without_shutdown(cx) {
+                Poll::Ready(Ok(())) => Poll::Ready(Stopped::Done),
+                Poll::Ready(Err(_)) => Poll::Ready(Stopped::Failed),
+                Poll::Pending => self.poll_patience(&handle, &client, cx),
+            }
+        })
+        .await;
+        let parts = connection.into_parts();
+        self.close(stopped, parts.io.into_inner(), parts.read_buf, &handle, &client).await;
+    }
+
+    /// Ready when the client has tried the gateway's patience for too long.
+    fn poll_patience(&mut self, handle: &GuardHandle, client: &Client, cx: &mut Context<'_>) -> Poll<Stopped> {
+        let now = self.worker.deadlines.now();
+        let phase = handle.phase();
+        let is_busy = client.exchanges() > 0 || !matches!(phase, Phase::Idle | Phase::Head);
+        if is_busy {
+            self.idle_since = None;
+            self.timer.set_end(client.patience_ends());
+        } else if phase == Phase::Head {
+            self.timer.set_end(handle.since().saturating_add(millis(self.protocol.header_timeout)));
+        } else {
+            let since = *self.idle_since.get_or_insert(now);
+            self.timer.set_end(since.saturating_add(millis(self.protocol.idle_timeout)));
+        }
+        self.timer.poll_expired(cx).map(|()| if phase == Phase::Head && !is_busy { Stopped::TooSlow } else { Stopped::Expired })
+    }
+
+    async fn close(
+        mut self,
+        stopped: Stopped,
+        mut io: Guard<Rewound<Transport>>,
+        ahead: Bytes,
+        handle: &GuardHandle,
+        client: &Client,
+    ) {
+        if let Some(tunnel) = client.tunnel.borrow_mut().take() {
+            return tunnel.run(io, ahead).await;
+        }
+        let refusal = match stopped {
+            Stopped::TooSlow => Some(Reason::RequestTimeout),
+            // A fault in a body was answered by the exchange whose body it was.
+            Stopped::Failed | Stopped::Done => handle.fault().filter(|fault| fault.place == Place::Head).map(|fault| fault.reason),
+            Stopped::Expired => None,
+        };
+        self.timer.reset(self.protocol.header_timeout);
+        let farewell = async {
+            if let Some(reason) = refusal {
+                let id = self.worker.next_id();
+                record_fault(&self.worker.current(), id, client.socket, Version::HTTP_11, reason);
+                io.write_all(&respond::raw_refusal(reason, id)).await?;
+            }
+            io.shutdown().await?;
+            if handle.phase() != Phase::Idle || refusal.is_some() {
+                linger(io.into_parts().0).await?;
+            }
+            Ok::<_, io::Error>(())
+        };
+        // Whatever becomes of the farewell, the connection is closed after it.
+        let _: Option<io::Result<()>> = before(&mut self.timer, farewell).await;
+    }
+}
+
+/// Reads what the client still sends and throws it away: closing a socket with unread bytes resets the connection,
+/// and the reset may overtake the answer (RFC 9112 section 9.6).
+async fn linger<IO: AsyncRead + Unpin>(mut io: IO) -> io::Result<()> {
+    const MOST: usize = 256 << 10;
+    let mut discarded = 0;
+    let mut piece = [0; 4096];
+    while discarded < MOST {
+        let count = io.read(&mut piece).await?;
+        if count == 0 {
+            break;
+        }
+        discarded += count;
+    }
+    Ok(())
+}
+
+/// A connection that speaks HTTP/2.
+struct Http2 {
+    worker: Rc<Worker>,
+    protocol: Protocol,
+    timer: Timer,
+}
+
+impl Http2 {
+    async fn serve(mut self, io: Rewound<Transport>, socket: SocketAddr, secure: bool) {
+        let client = Rc::new(Client::new(socket, secure, None));
+        let (worker, exchanges) = (Rc::clone(&self.worker), Rc::clone(&client));
+        let service = service_fn(move |request| {
+            let (worker, client) = (Rc::clone(&worker), Rc::clone(&exchanges));
+            async move { Ok::<_, std::convert::Infallible>(exchange::serve(worker, client, request).await) }
+        });
+        let limits = &self.protocol.http2;
+        let mut builder = http2::Builder::new(LocalExecutor);
+        builder
+            .max_concurrent_streams(limits.streams)
+            .max_header_list_size(u32::try_from(self.protocol.header_total).unwrap_or(u32::MAX))
+            .max_pending_accept_reset_streams(limits.resets as usize)
+            .max_local_error_reset_streams(limits.resets as usize)
+            .initial_stream_window_size(64 << 10)
+            .initial_connection_window_size(1 << 20);
+        let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(io), service));
+        let mut is_closing = false;
+        let mut idle_since = Some(self.worker.deadlines.now());
+        std::future::poll_fn(|cx| {
+            if self.worker.is_draining() && !is_closing {
+                is_closing = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            if connection.as_mut().poll(cx).is_ready() || client.abandoned() > self.protocol.http2.resets {
+                return Poll::Ready(());
+            }
+            let now = self.worker.deadlines.now();
+            if client.exchanges() > 0 {
+                idle_since = None;
+                self.timer.set_end(client.patience_ends());
+            } else {
+                let since = *idle_since.get_or_insert(now);
+                self.timer.set_end(since.saturating_add(millis(self.protocol.idle_timeout)));
+            }
+            self.timer.poll_expired(cx)
+        })
+        .await;
+    }
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

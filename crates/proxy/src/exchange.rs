@@ -1,0 +1,215 @@
+//! One request from its head to the head of its answer.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
+use http::{HeaderValue, Method, Request, Response, request};
+use hyper::body::Incoming;
+use portcullis_core::{Clock, Denial, Head, Notes, PrincipalKind, Reason, StageId, SystemClock, Verdict};
+use portcullis_harden::Exchange;
+use portcullis_pipeline::{Admitted, Halt, Received, RoutePlan, Unobserved};
+
+use crate::account::{Account, Ending, Entry};
+use crate::body::{RequestBody, ResponseBody};
+use crate::client::Client;
+use crate::forward::{Answer, Forwarding, redactor_for};
+use crate::respond;
+use crate::shared::{Current, Worker};
+use crate::wire;
+
+/// Answers one request. There always is an answer: failures are answers too.
+pub(crate) async fn serve(worker: Rc<Worker>, client: Rc<Client>, request: Request<Incoming>) -> Response<ResponseBody> {
+    let mut under_way = client.begin();
+    let answering = client.answering();
+    let awaits_upgrade = wire::awaits_upgrade(request.version(), request.headers());
+    let response = answer(worker, Rc::clone(&client), request).await;
+    if awaits_upgrade && !client.becomes_tunnel() {
+        client.upgraded(false);
+    }
+    under_way.answered();
+    response.map(|body| body.while_answering(under_way, answering))
+}
+
+async fn answer(worker: Rc<Worker>, client: Rc<Client>, request: Request<Incoming>) -> Response<ResponseBody> {
+    let current = worker.current();
+    let snapshot = &current.snapshot;
+    let (mut parts, incoming) = request.into_parts();
+    let mut account = open_account(&worker, &current, &client, &parts);
+    let received = match snapshot.ingress.receive(&mut parts, client.socket, client.secure) {
+        Ok(received) => received,
+        Err(fault) => {
+            account.notes.client = client.socket.ip().to_canonical();
+            return refuse(&current, Denial::new(fault.stage(), fault.reason()), account, None);
+        }
+    };
+    note_received(&mut account, &received);
+    let head = head_of(&parts, &received, account.notes.received);
+    if let Some(answer) = answer_preflight(&current, &head, &mut account) {
+        account.close(Ending::Complete);
+        return answer;
+    }
+    let admitted = match admit(&worker, &current, &head, &mut account.notes).await {
+        Ok(admitted) => admitted,
+        Err(denial) => return refuse(&current, denial, account, Some(&head)),
+    };
+    let route = admitted.route();
+    if let Err(reason) = may_be_forwarded(&current, route, &incoming) {
+        return refuse(&current, Denial::new(StageId::Forward, reason), account, Some(&head));
+    }
+    let protocol = &snapshot.protocol;
+    let (body, progress) =
+        RequestBody::new(incoming, route.forward.body, protocol.body_timeout, &current, &worker.deadlines);
+    account.request_body = Some(Rc::clone(&progress));
+    let is_head_request = parts.method == Method::HEAD;
+    let origin = parts.headers.get(ORIGIN).cloned();
+    let forwarding = Forwarding { worker: &worker, current: &current, client: &client, received: &received, progress };
+    match forwarding.send(&admitted, parts, body, &mut account).await {
+        Ok(answer) => finish(&client, &current, route, answer, account, origin.as_ref(), &received).await,
+        Err(reason) => {
+            let mut response = refuse(&current, Denial::new(StageId::Forward, reason), account, None);
+            if is_head_request {
+                *response.body_mut() = ResponseBody::empty();
+            }
+            response
+        }
+    }
+}
+
+fn open_account(worker: &Worker, current: &Rc<Current>, client: &Client, parts: &request::Parts) -> Account {
+    let notes = Notes::new(worker.next_id(), SystemClock.now());
+    Account::open(Entry {
+        current: Rc::clone(current),
+        notes,
+        started: Instant::now(),
+        socket: client.socket,
+        method: parts.method.clone(),
+        path: parts.uri.path().as_bytes().into(),
+        host: Box::default(),
+        version: parts.version,
+        status: None,
+        denial: None,
+        upstream: None,
+        upstream_duration: None,
+        request_body: None,
+        bytes_out: 0,
+    })
+}
+
+fn note_received(account: &mut Account, received: &Received) {
+    account.notes.client = received.peer.client;
+    account.notes.record(StageId::Protocol, Verdict::Passed);
+    account.notes.record(StageId::Target, Verdict::Passed);
+    account.host = received.host.name().as_bytes().into();
+    if account.path.as_ref() != received.target.path().as_bytes() {
+        account.path = received.target.path().as_bytes().into();
+    }
+}
+
+fn head_of<'r>(parts: &'r request::Parts, received: &'r Received, now: portcullis_core::Timestamp) -> Head<'r> {
+    Head {
+        method: &parts.method,
+        host: received.host.name(),
+        target: &received.target,
+        headers: &parts.headers,
+        version: parts.version,
+        peer: received.peer,
+        now,
+    }
+}
+
+/// Runs the stages; if they need keys that are not there yet, fetches them and asks once more.
+async fn admit<'s>(worker: &Worker, current: &'s Current, head: &Head<'_>, notes: &mut Notes) -> Result<Admitted<'s>, Denial> {
+    match current.snapshot.admit(head, notes, &mut Unobserved) {
+        Ok(admitted) => Ok(admitted),
+        Err(Halt::Denied(denial)) => Err(denial),
+        Err(Halt::KeysNeeded(source)) => {
+            // Whether it brought anything shows when the stages run again.
+            let _: Result<_, _> = source.refresh(&*worker.shared.fetch, SystemClock.now()).await;
+            match current.snapshot.admit(head, notes, &mut Unobserved) {
+                Ok(admitted) => Ok(admitted),
+                Err(Halt::Denied(denial)) => Err(denial),
+                Err(Halt::KeysNeeded(_)) => Err(Denial::new(StageId::Authenticate, Reason::KeysUnavailable)),
+            }
+        }
+    }
+}
+
+/// What can only be known once the route is: whether it may go unrecorded, and how large its body may be.
+fn may_be_forwarded(current: &Current, route: &RoutePlan, incoming: &Incoming) -> Result<(), Reason> {
+    if !current.snapshot.audit.is_available() {
+        return Err(Reason::AuditUnavailable);
+    }
+    let announced = hyper::body::Body::size_hint(incoming).lower();
+    if announced > route.forward.body { Err(Reason::BodyTooLarge) } else { Ok(()) }
+}
+
+/// A CORS preflight carries no credential; the gateway answers it for the route that it asks about.
+fn answer_preflight(current: &Current, head: &Head<'_>, account: &mut Account) -> Option<Response<ResponseBody>> {
+    if head.method != Method::OPTIONS {
+        return None;
+    }
+    let wanted = head.headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;
+    let wanted = Method::from_bytes(wanted.as_bytes()).ok()?;
+    let (id, _) = current.snapshot.router.find(&Head { method: &wanted, ..*head }).ok()?;
+    let preflight = current.snapshot.route(id)?.hardening.preflight(head.method, head.headers)?;
+    account.notes.route = Some(id);
+    account.notes.record(StageId::Route, Verdict::Passed);
+    account.status = Some(preflight.status);
+    let mut response = Response::new(ResponseBody::empty());
+    *response.status_mut() = preflight.status;
+    *response.headers_mut() = preflight.headers;
+    Some(response)
+}
+
+/// Turns a denial into an answer and closes the account.
+fn refuse(current: &Current, denial: Denial, mut account: Account, head: Option<&Head<'_>>) -> Response<ResponseBody> {
+    let mut response = respond::refusal(&current.snapshot, denial, &account.notes, head);
+    if let Some(route) = account.notes.route.and_then(|id| current.snapshot.route(id)) {
+        let exchange = Exchange {
+            secure: head.is_some_and(|head| head.peer.secure),
+            authenticated: is_authenticated(&account.notes),
+            origin: head.and_then(|head| head.headers.get(ORIGIN)),
+            status: response.status(),
+        };
+        route.hardening.apply(&exchange, response.headers_mut());
+    }
+    account.status = Some(response.status());
+    account.denial = Some(denial);
+    account.close(Ending::Complete);
+    response
+}
+
+fn is_authenticated(notes: &Notes) -> bool {
+    notes.principal.as_ref().is_some_and(|principal| principal.kind != PrincipalKind::Anonymous)
+}
+
+/// Hardens the service's answer and hands its body on.
+async fn finish(
+    client: &Client,
+    current: &Rc<Current>,
+    route: &RoutePlan,
+    answer: Answer,
+    mut account: Account,
+    origin: Option<&HeaderValue>,
+    received: &Received,
+) -> Response<ResponseBody> {
+    let Answer { mut head, body } = answer;
+    let redactor = match redactor_for(route, &mut head.headers) {
+        Ok(redactor) => redactor,
+        Err(reason) => return refuse(current, Denial::new(StageId::Forward, reason), account, None),
+    };
+    let exchange = Exchange {
+        secure: received.peer.secure,
+        authenticated: is_authenticated(&account.notes),
+        origin,
+        status: head.status,
+    };
+    route.hardening.apply(&exchange, &mut head.headers);
+    respond::add_limit_fields(&account.notes, &mut head.headers);
+    head.headers.insert(respond::X_REQUEST_ID, respond::request_id_value(account.notes.request_id));
+    account.notes.record(StageId::Forward, Verdict::Passed);
+    account.status = Some(head.status);
+    let body = body.into_response(client, &route.forward.timeouts, account, redactor).await;
+    Response::from_parts(head, body)
+}

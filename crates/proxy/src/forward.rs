@@ -1,0 +1,300 @@
+//! Handing an admitted request to its service.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::header::{CONNECTION, HOST, TE, UPGRADE};
+use http::uri::{Authority, Scheme};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, request, response};
+use hyper::body::{Body, Incoming};
+use portcullis_core::{Clock, Notes, Principal, Reason, SystemClock};
+use portcullis_harden::{Applies, Redaction, Redactor};
+use portcullis_pipeline::settings::{Forward, ForwardedFields, Timeouts};
+use portcullis_pipeline::{Admitted, Received, RoutePlan};
+use smallvec::SmallVec;
+
+use crate::account::{Account, Ending};
+use crate::attempt::{Attempt, Failure};
+use crate::body::{BodyProgress, Lease, RequestBody, ResponseBody, UpstreamBody};
+use crate::client::Client;
+use crate::deadline::Timer;
+use crate::respond;
+use crate::shared::{Current, Worker};
+use crate::tunnel::Tunnel;
+use crate::upstream::Pool;
+
+/// The service's answer.
+pub(crate) struct Answer {
+    pub(crate) head: response::Parts,
+    pub(crate) body: AnswerBody,
+}
+
+/// What comes after the head of an answer.
+pub(crate) enum AnswerBody {
+    /// A body, and the connection it comes from.
+    Streaming { incoming: Incoming, lease: Lease, timer: Timer, end: u64 },
+    /// Another protocol, spoken over this connection.
+    Tunnel(Box<Tunnel>),
+}
+
+/// Everything that forwarding one request needs.
+pub(crate) struct Forwarding<'r> {
+    pub(crate) worker: &'r Worker,
+    pub(crate) current: &'r Current,
+    pub(crate) client: &'r Client,
+    pub(crate) received: &'r Received,
+    pub(crate) progress: Rc<BodyProgress>,
+}
+
+impl Forwarding<'_> {
+    /// Sends the request to a target of the route's service, again to another if it may, and gives the answer.
+    ///
+    /// # Errors
+    /// The reason for the client, when there is no answer.
+    pub(crate) async fn send(
+        &self,
+        admitted: &Admitted<'_>,
+        mut parts: request::Parts,
+        body: RequestBody,
+        account: &mut Account,
+    ) -> Result<Answer, Reason> {
+        let route = admitted.route();
+        let pool = self.current.pools.get(route.service.index()).ok_or(Reason::UpstreamUnavailable)?;
+        let upgrade = self.offered_upgrade(route, pool, body.is_empty());
+        prepare(&mut parts, route, self.received, &account.notes, upgrade.as_ref());
+        let answer = self.try_targets(pool, &route.forward, parts, body, account).await;
+        self.settle_upgrade(answer, upgrade.is_some()).await
+    }
+
+    async fn try_targets(
+        &self,
+        pool: &Pool,
+        forward: &Forward,
+        parts: request::Parts,
+        body: RequestBody,
+        account: &mut Account,
+    ) -> Result<Answer, Reason> {
+        let end = self.end_of(forward.timeouts.total);
+        self.client.give_up_at(end);
+        let mut timer = Timer::after(&self.worker.deadlines, forward.timeouts.total);
+        let mut retries = forward.retries;
+        let again = (retries > 0 && body.is_empty() && is_idempotent(&parts.method)).then(|| Box::new(parts.clone()));
+        let mut request = Request::from_parts(parts, body);
+        let mut tried: SmallVec<[u32; 4]> = SmallVec::new();
+        loop {
+            let target = pool.choose(SystemClock.now(), &tried).map_err(|_| Reason::UpstreamUnavailable)?;
+            account.upstream = Some(target.index);
+            if !forward.preserve_host {
+                request.headers_mut().insert(HOST, target.host.clone());
+            }
+            let attempt = Attempt { forwarding: self, pool, target: Rc::clone(&target), timeouts: &forward.timeouts, end };
+            let started = Instant::now();
+            let failure = match attempt.run(request, &mut timer).await {
+                Ok((response, lease)) => {
+                    account.upstream_duration = Some(started.elapsed());
+                    let (head, incoming) = response.into_parts();
+                    return Ok(Answer { head, body: AnswerBody::Streaming { incoming, lease, timer, end } });
+                }
+                Err(failure) => failure,
+            };
+            let Failure { reason, unsent } = failure;
+            if let Some(fault) = self.progress.fault.get() {
+                return Err(self.client.fault().unwrap_or(fault));
+            }
+            if retries == 0 || self.worker.deadlines.now() >= end {
+                return Err(reason);
+            }
+            retries -= 1;
+            tried.push(target.index);
+            // What was never sent may go elsewhere whatever it is; what was sent only if sending it twice does no
+            // harm (RFC 9110 section 9.2.2).
+            request = match (unsent, &again) {
+                (Some(unsent), _) => *unsent,
+                (None, Some(parts)) => Request::from_parts((**parts).clone(), RequestBody::Empty),
+                (None, None) => return Err(reason),
+            };
+        }
+    }
+
+    /// The protocol to offer to the service: one the client asked for and the route allows.
+    fn offered_upgrade(&self, route: &RoutePlan, pool: &Pool, body_is_empty: bool) -> Option<HeaderValue> {
+        let asked = self.received.upgrade.as_ref()?;
+        let name = asked.to_str().ok()?.to_ascii_lowercase();
+        let is_allowed = route.forward.upgrades.contains(&name) && body_is_empty && !pool.speaks_http2();
+        is_allowed.then(|| asked.clone())
+    }
+
+    /// Takes the connection of a 101 answer for the tunnel, and tells the guard what became of the client's wish.
+    async fn settle_upgrade(&self, answer: Result<Answer, Reason>, was_offered: bool) -> Result<Answer, Reason> {
+        let wants_tunnel =
+            answer.as_ref().is_ok_and(|answer| answer.head.status == StatusCode::SWITCHING_PROTOCOLS);
+        if !wants_tunnel {
+            return answer.map(|mut answer| {
+                clean_answer(&mut answer.head.headers);
+                answer
+            });
+        }
+        let Ok(Answer { head, body: AnswerBody::Streaming { lease, timer, .. } }) = answer else { return answer };
+        // A service that changes protocols unasked would take the client's next request for its new protocol.
+        if !was_offered {
+            return Err(Reason::UpstreamFailed);
+        }
+        let Lease { connection, in_flight, .. } = lease;
+        let mut connection = connection.ok_or(Reason::UpstreamFailed)?;
+        std::future::poll_fn(|cx| connection.poll_drive(cx)).await.map_err(|_| Reason::UpstreamFailed)?;
+        let mut limit = timer;
+        limit.set_end(u64::MAX);
+        let mut head = head;
+        head.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        let tunnel = Tunnel { parts: connection.into_parts(), in_flight, limit, account: None };
+        Ok(Answer { head, body: AnswerBody::Tunnel(Box::new(tunnel)) })
+    }
+
+    fn end_of(&self, total: std::time::Duration) -> u64 {
+        self.worker.deadlines.now().saturating_add(u64::try_from(total.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+impl AnswerBody {
+    /// The body for the client; the account goes with it.
+    pub(crate) async fn into_response(
+        self,
+        client: &Client,
+        timeouts: &Timeouts,
+        account: Account,
+        redactor: Option<Redactor>,
+    ) -> ResponseBody {
+        match self {
+            Self::Tunnel(mut tunnel) => {
+                tunnel.account = Some(account);
+                *client.tunnel.borrow_mut() = Some(*tunnel);
+                client.upgraded(true);
+                ResponseBody::empty()
+            }
+            Self::Streaming { incoming, mut lease, .. } if incoming.is_end_stream() => {
+                std::future::poll_fn(|cx| {
+                    lease.give_back(cx);
+                    std::task::Poll::Ready(())
+                })
+                .await;
+                account.close(Ending::Complete);
+                ResponseBody::empty()
+            }
+            Self::Streaming { incoming, lease, mut timer, end } => {
+                timer.reset(timeouts.idle);
+                ResponseBody::upstream(UpstreamBody {
+                    incoming,
+                    lease,
+                    idle: timeouts.idle,
+                    timer,
+                    end,
+                    account: Some(account),
+                    is_redacted: redactor.is_some(),
+                    redactor,
+                })
+            }
+        }
+    }
+}
+
+/// What redaction has to do with an answer: nothing, something, or refuse it because it cannot be read.
+pub(crate) fn redactor_for(route: &RoutePlan, head: &mut HeaderMap) -> Result<Option<Redactor>, Reason> {
+    let Some(redaction): Option<&Arc<Redaction>> = route.hardening.redaction() else { return Ok(None) };
+    match redaction.applies_to(head) {
+        Applies::No => Ok(None),
+        Applies::Unreadable => Err(Reason::UpstreamFailed),
+        Applies::Yes(format) => {
+            redaction.prepare_response(head);
+            Ok(Some(Redactor::new(redaction, format)))
+        }
+    }
+}
+
+/// Removes from an answer what concerned the connection to the service only (RFC 9110 section 7.6.1).
+pub(crate) fn clean_answer(headers: &mut HeaderMap) {
+    if let Some(named) = headers.remove(CONNECTION) {
+        for name in named.to_str().unwrap_or_default().split(',').map(str::trim) {
+            if let Ok(name) = HeaderName::try_from(name) {
+                headers.remove(name);
+            }
+        }
+    }
+    for name in ["keep-alive", "proxy-connection", "proxy-authenticate", "transfer-encoding", "te", "upgrade"] {
+        headers.remove(name);
+    }
+}
+
+/// Makes the request that the service receives out of the one that was judged: the same method, target and
+/// fields, and what the gateway alone may add.
+fn prepare(parts: &mut request::Parts, route: &RoutePlan, received: &Received, notes: &Notes, upgrade: Option<&HeaderValue>) {
+    let forward = &route.forward;
+    parts.uri = Uri::from(received.target.as_path_and_query().clone());
+    parts.version = Version::HTTP_11;
+    let headers = &mut parts.headers;
+    headers.insert(HOST, received.host.authority().clone());
+    headers.insert(respond::X_REQUEST_ID, respond::request_id_value(notes.request_id));
+    add_forwarded(forward.forwarded, received, headers);
+    if let Some(principal) = &notes.principal {
+        add_identity(forward, principal, headers);
+    }
+    if received.takes_trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    if let Some(upgrade) = upgrade {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(UPGRADE, upgrade.clone());
+    }
+    if let Some(redaction) = route.hardening.redaction() {
+        redaction.prepare_request(headers);
+    }
+}
+
+fn add_forwarded(fields: ForwardedFields, received: &Received, headers: &mut HeaderMap) {
+    let proto = if received.peer.secure { "https" } else { "http" };
+    match fields {
+        ForwardedFields::None => {}
+        ForwardedFields::XForwarded => {
+            if let Ok(client) = HeaderValue::try_from(received.peer.client.to_string()) {
+                headers.insert(HeaderName::from_static("x-forwarded-for"), client);
+            }
+            headers.insert(HeaderName::from_static("x-forwarded-proto"), HeaderValue::from_static(proto));
+            headers.insert(HeaderName::from_static("x-forwarded-host"), received.host.authority().clone());
+        }
+        ForwardedFields::Forwarded => {
+            let client = match received.peer.client {
+                std::net::IpAddr::V4(v4) => v4.to_string(),
+                std::net::IpAddr::V6(v6) => format!("\"[{v6}]\""),
+            };
+            let host = received.host.authority().to_str().unwrap_or_default();
+            if let Ok(value) = HeaderValue::try_from(format!("for={client};host=\"{host}\";proto={proto}")) {
+                headers.insert(http::header::FORWARDED, value);
+            }
+        }
+    }
+}
+
+fn add_identity(forward: &Forward, principal: &Principal, headers: &mut HeaderMap) {
+    for (name, source) in &forward.identity {
+        if let Some(value) = source.value(principal) {
+            headers.insert(name.clone(), value);
+        }
+    }
+}
+
+/// For HTTP/2 the target is absolute, and `Host` is the authority.
+pub(crate) fn to_http2(request: &mut Request<RequestBody>, is_secure: bool) -> Result<(), Reason> {
+    let host = request.headers_mut().remove(HOST).ok_or(Reason::BadHost)?;
+    let authority = Authority::try_from(host.as_bytes()).map_err(|_| Reason::BadHost)?;
+    let mut uri = std::mem::take(request.uri_mut()).into_parts();
+    uri.scheme = Some(if is_secure { Scheme::HTTPS } else { Scheme::HTTP });
+    uri.authority = Some(authority);
+    *request.uri_mut() = Uri::from_parts(uri).map_err(|_| Reason::AmbiguousTarget)?;
+    *request.version_mut() = Version::HTTP_2;
+    Ok(())
+}
+
+/// RFC 9110 section 9.2.2.
+fn is_idempotent(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE)
+}

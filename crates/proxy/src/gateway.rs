@@ -1,0 +1,224 @@
+//! The gateway as a whole: one thread per processor core, each with its own runtime, listeners and connections.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use portcullis_core::{Clock, SystemClock};
+use portcullis_pipeline::Snapshot;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::connection::{self, Entrance};
+use crate::housekeeping::Housekeeping;
+use crate::shared::{Prepared, Shared, Worker};
+use crate::tls::TlsError;
+
+/// A gateway that serves.
+pub struct Gateway {
+    shared: Arc<Shared>,
+    addresses: Vec<(String, SocketAddr)>,
+    drain: watch::Sender<bool>,
+    workers: Vec<JoinHandle<()>>,
+    housekeeping: Housekeeping,
+}
+
+/// Why a gateway does not start or a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// A listener's address cannot be used.
+    #[error("the listener `{name}` cannot use {address}: {error}")]
+    Listen {
+        /// The listener.
+        name: String,
+        /// Its address.
+        address: SocketAddr,
+        /// The operating system's word.
+        error: io::Error,
+    },
+    /// A certificate, key or authority cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// No thread, runtime or randomness to be had.
+    #[error("the operating system refuses: {0}")]
+    System(#[from] io::Error),
+    /// Listeners are opened once.
+    #[error("listeners, workers and the admin address cannot change while the gateway runs; restart it")]
+    ListenersChanged,
+}
+
+impl Gateway {
+    /// Opens every listener and starts to serve.
+    ///
+    /// # Errors
+    /// When a listener, a certificate or a thread cannot be had. Nothing is left running then.
+    pub fn start(snapshot: Arc<Snapshot>) -> Result<Self, GatewayError> {
+        let prepared = Arc::new(Prepared::new(Arc::clone(&snapshot))?);
+        let count = snapshot.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1);
+        let (addresses, sockets) = open_all(&snapshot, count)?;
+        let housekeeping = Housekeeping::start()?;
+        let shared = Arc::new(Shared::new(&prepared, housekeeping.fetch()));
+        housekeeping.look_after(&shared, &prepared);
+        let (drain, draining) = watch::channel(false);
+        let mut workers = Vec::with_capacity(count);
+        for (index, sockets) in sockets.into_iter().enumerate() {
+            let (shared, draining) = (Arc::clone(&shared), draining.clone());
+            let name = format!("worker-{index}");
+            workers.push(std::thread::Builder::new().name(name).spawn(move || run_worker(shared, sockets, draining))?);
+        }
+        Ok(Self { shared, addresses, drain, workers, housekeeping })
+    }
+
+    /// Where it listens: the listeners' names with their real addresses.
+    #[must_use]
+    pub fn addresses(&self) -> &[(String, SocketAddr)] {
+        &self.addresses
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.shared.prepared.load().snapshot)
+    }
+
+    /// Serves by another configuration from now on. Requests under way end under the one they began with.
+    ///
+    /// # Errors
+    /// When the new configuration cannot be used; the old one stays in force.
+    pub fn replace(&self, snapshot: Arc<Snapshot>) -> Result<(), GatewayError> {
+        let old = self.snapshot();
+        let addresses = |snapshot: &Snapshot| -> Vec<_> {
+            snapshot.listeners.iter().map(|it| (it.name.clone(), it.address, it.proxy_protocol, it.tls.is_some())).collect()
+        };
+        if addresses(&old) != addresses(&snapshot) || old.workers != snapshot.workers || old.admin != snapshot.admin {
+            return Err(GatewayError::ListenersChanged);
+        }
+        let prepared = Arc::new(Prepared::new(snapshot)?);
+        self.housekeeping.look_after(&self.shared, &prepared);
+        self.shared.replace(prepared);
+        Ok(())
+    }
+
+    /// Whether requests can be answered as the configuration means it: every remote key set was loaded once.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        !self.shared.draining.load(Ordering::Relaxed) && self.snapshot().is_ready(SystemClock.now())
+    }
+
+    /// All counters as Prometheus reads them.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        self.shared.publish_health();
+        let snapshot = self.snapshot();
+        snapshot.metrics.audit_losses(snapshot.audit.dropped(), snapshot.audit.failures());
+        snapshot.metrics.config_generation(snapshot.generation);
+        snapshot.metrics.render()
+    }
+
+    /// Stops accepting, lets what is under way finish for at most the configured time, and ends.
+    pub fn drain(self) {
+        self.shared.draining.store(true, Ordering::Relaxed);
+        self.drain.send_replace(true);
+        for worker in self.workers {
+            // A worker that panicked has nothing left to finish.
+            let _: std::thread::Result<()> = worker.join();
+        }
+        let snapshot = Arc::clone(&self.shared.prepared.load().snapshot);
+        // Counted by the log itself if it fails; there is nobody left to tell.
+        let _: io::Result<()> = snapshot.audit.flush();
+    }
+}
+
+/// One socket per listener and worker, on the same addresses: the kernel spreads connections over them.
+type Sockets = Vec<std::net::TcpListener>;
+
+fn open_all(snapshot: &Snapshot, workers: usize) -> Result<(Vec<(String, SocketAddr)>, Vec<Sockets>), GatewayError> {
+    let mut by_worker: Vec<Sockets> = (0..workers).map(|_| Vec::new()).collect();
+    let mut addresses = Vec::new();
+    for listener in &snapshot.listeners {
+        let mut address = listener.address;
+        let failed = |error| GatewayError::Listen { name: listener.name.clone(), address: listener.address, error };
+        for sockets in &mut by_worker {
+            let socket = listen(address).map_err(failed)?;
+            // Port 0 becomes a real one with the first socket; the others must share it.
+            address = socket.local_addr().map_err(failed)?;
+            sockets.push(socket);
+        }
+        addresses.push((listener.name.clone(), address));
+    }
+    Ok((addresses, by_worker))
+}
+
+fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(4096)?;
+    Ok(socket.into())
+}
+
+fn run_worker(shared: Arc<Shared>, sockets: Sockets, draining: watch::Receiver<bool>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(tokio::runtime::LocalOptions::default());
+    // Start-up made sure that threads and sockets can be had; a runtime that cannot be built now means that
+    // the process is out of file descriptors and its other workers go on alone.
+    let Ok(runtime) = runtime else { return };
+    runtime.block_on(async move {
+        let mut seed = [0; 16];
+        if getrandom::fill(&mut seed).is_err() {
+            return;
+        }
+        let drain_timeout = shared.prepared.load().snapshot.drain_timeout;
+        let worker = Worker::new(shared, u128::from_ne_bytes(seed));
+        tokio::task::spawn_local(Rc::clone(&worker.deadlines).run());
+        for (index, socket) in sockets.into_iter().enumerate() {
+            let Ok(listener) = TcpListener::from_std(socket) else { continue };
+            tokio::task::spawn_local(accept(Rc::clone(&worker), index, listener, draining.clone()));
+        }
+        let mut draining = draining;
+        // An error means that the gateway itself is gone: the same as being told to stop.
+        let _: Result<_, watch::error::RecvError> = draining.wait_for(|is_draining| *is_draining).await;
+        worker.deadlines.wake_all();
+        // What does not finish in time is cut off by the end of the runtime.
+        let _: Result<(), tokio::time::error::Elapsed> = tokio::time::timeout(drain_timeout, worker.idle()).await;
+    });
+    runtime.shutdown_timeout(Duration::from_millis(100));
+}
+
+async fn accept(worker: Rc<Worker>, index: usize, listener: TcpListener, mut draining: watch::Receiver<bool>) {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = draining.wait_for(|is_draining| *is_draining) => break,
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((stream, socket)) = accepted else {
+            // Out of file descriptors, most likely: wait for some to be given back.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let current = worker.current();
+        let snapshot = &current.snapshot;
+        let Some(listener) = snapshot.listeners.get(index) else { continue };
+        let Some(place) = worker.shared.admission.admit(socket.ip(), &snapshot.protocol) else {
+            snapshot.metrics.connection_refused();
+            continue;
+        };
+        snapshot.metrics.connection_opened();
+        let tls = current.prepared.server_tls.get(index).cloned().flatten();
+        let entrance = Entrance { tls, proxy_protocol: listener.proxy_protocol };
+        let busy = worker.begin();
+        tokio::task::spawn_local(async move {
+            let metrics = Arc::clone(&busy.worker().current().snapshot.metrics);
+            connection::serve(Rc::clone(busy.worker()), entrance, stream, socket).await;
+            metrics.connection_closed();
+            drop((busy, place));
+        });
+    }
+}

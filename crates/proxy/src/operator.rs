@@ -1,0 +1,118 @@
+//! The operator's listener: carries requests to whoever answers for the gateway, on a thread of its own, so that
+//! it answers even when the workers are busy.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+/// What an operator asks.
+#[derive(Debug)]
+pub struct OperatorRequest<'r> {
+    /// The method.
+    pub method: &'r Method,
+    /// The path.
+    pub path: &'r str,
+}
+
+/// What an operator is told.
+#[derive(Debug)]
+pub struct OperatorAnswer {
+    /// The status.
+    pub status: StatusCode,
+    /// The content's type.
+    pub content_type: &'static str,
+    /// The content.
+    pub body: String,
+}
+
+/// The operator's listener; closed when dropped.
+pub struct Operator {
+    address: SocketAddr,
+    _stop: tokio::sync::oneshot::Sender<()>,
+}
+
+/// Operators and scrapers are few.
+const MOST_CONNECTIONS: usize = 64;
+
+impl Operator {
+    /// Listens at `address`; `answer` answers every request.
+    ///
+    /// # Errors
+    /// When the address cannot be used or no thread can be had.
+    pub fn start(
+        address: SocketAddr,
+        answer: impl Fn(&OperatorRequest<'_>) -> OperatorAnswer + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let socket = std::net::TcpListener::bind(address)?;
+        socket.set_nonblocking(true)?;
+        let address = socket.local_addr()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        std::thread::Builder::new().name("operator".to_owned()).spawn(move || {
+            runtime.block_on(async move {
+                let Ok(listener) = TcpListener::from_std(socket) else { return };
+                tokio::select! {
+                    () = accept(listener, Arc::new(answer)) => {}
+                    // Nothing is ever sent: the error is the signal.
+                    _ = stopped => {}
+                }
+            });
+        })?;
+        Ok(Self { address, _stop: stop })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+async fn accept<A>(listener: TcpListener, answer: Arc<A>)
+where
+    A: Fn(&OperatorRequest<'_>) -> OperatorAnswer + Send + Sync + 'static,
+{
+    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let answer = Arc::clone(&answer);
+        tokio::spawn(async move {
+            let service = service_fn(move |request: Request<Incoming>| {
+                let answer = Arc::clone(&answer);
+                async move { Ok::<_, std::convert::Infallible>(respond(&*answer, &request)) }
+            });
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(Duration::from_secs(10))
+                .serve_connection(TokioIo::new(stream), service);
+            // A broken connection is the operator's to notice.
+            let _: Result<(), hyper::Error> = connection.await;
+            drop(place);
+        });
+    }
+}
+
+fn respond(answer: &impl Fn(&OperatorRequest<'_>) -> OperatorAnswer, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    let told = answer(&OperatorRequest { method: request.method(), path: request.uri().path() });
+    let mut response = Response::new(Full::new(Bytes::from(told.body)));
+    *response.status_mut() = told.status;
+    let headers = response.headers_mut();
+    headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(told.content_type));
+    headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,180 @@
+//! The one place where a denial becomes an answer.
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use portcullis_core::{Challenge, Denial, Head, Notes, Reason, RequestId};
+use portcullis_limit::fields;
+use portcullis_pipeline::Snapshot;
+
+use crate::body::ResponseBody;
+
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The problem document of RFC 9457 for a denial, with the header fields that go with it.
+pub(crate) fn refusal(snapshot: &Snapshot, denial: Denial, notes: &Notes, head: Option<&Head<'_>>) -> Response<ResponseBody> {
+    let reason = denial.reason;
+    let body = problem(reason, notes);
+    let is_head = head.is_some_and(|head| head.method == Method::HEAD);
+    let mut response = Response::new(ResponseBody::empty());
+    *response.status_mut() = reason.status();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    headers.insert(X_REQUEST_ID, request_id_value(notes.request_id));
+    if reason.closes_connection() && head.is_none_or(|head| head.version < http::Version::HTTP_2) {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    add_reason_fields(snapshot, reason, notes, head, headers);
+    if !is_head {
+        *response.body_mut() = ResponseBody::own(body);
+    }
+    response
+}
+
+/// The fields that tell a client what the limits are, on allowed and refused requests alike.
+pub(crate) fn add_limit_fields(notes: &Notes, headers: &mut HeaderMap) {
+    if notes.limits.is_empty() {
+        return;
+    }
+    let mut text = String::with_capacity(64);
+    fields::write_policy(&notes.limits, &mut text);
+    insert(headers, HeaderName::from_static("ratelimit-policy"), &text);
+    text.clear();
+    fields::write_rate_limit(&notes.limits, &mut text);
+    insert(headers, HeaderName::from_static("ratelimit"), &text);
+}
+
+/// The request's name as a header value.
+pub(crate) fn request_id_value(id: RequestId) -> HeaderValue {
+    HeaderValue::from_bytes(&id.hex()).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// The bytes of an answer to something that never became a request: written when hyper has given up.
+pub(crate) fn raw_refusal(reason: Reason, id: RequestId) -> Vec<u8> {
+    let notes = Notes::new(id, portcullis_core::Timestamp(0));
+    let body = problem(reason, &notes);
+    let status = reason.status();
+    let phrase = status.canonical_reason().unwrap_or("Error");
+    let mut text = format!(
+        "HTTP/1.1 {} {phrase}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\nx-request-id: {id}\r\nconnection: close\r\n\r\n",
+        status.as_u16(),
+        body.len(),
+    )
+    .into_bytes();
+    text.extend_from_slice(&body);
+    text
+}
+
+fn problem(reason: Reason, notes: &Notes) -> Bytes {
+    let status = reason.status();
+    let title = status.canonical_reason().unwrap_or("Error");
+    // Every text here is ours and needs no escaping, except what policies' authors wrote.
+    let mut text = String::with_capacity(256);
+    let _ = write!(
+        text,
+        "{{\"type\":\"{}\",\"title\":\"{title}\",\"status\":{},\"detail\":\"{}\",\"code\":\"{}\",\"request_id\":\"{}\"",
+        reason.problem_type(),
+        status.as_u16(),
+        reason.detail(),
+        reason.code(),
+        notes.request_id,
+    );
+    if reason == Reason::RateLimited {
+        let names: Vec<&str> = notes.limits.iter().filter(|limit| limit.exceeded).map(|limit| &*limit.name).collect();
+        let _ = write!(text, ",\"violated-policies\":{}", serde_json::json!(names));
+    }
+    if let Some(challenge) = notes.challenge.as_deref() {
+        write_challenge(challenge, &mut text);
+    }
+    text.push('}');
+    Bytes::from(text)
+}
+
+/// What the caller would have to bring.
+fn write_challenge(challenge: &Challenge, text: &mut String) {
+    if !challenge.acr_values.is_empty() {
+        let _ = write!(text, ",\"acr_values\":{}", serde_json::json!(challenge.acr_values));
+    }
+    if let Some(max_age) = challenge.max_age {
+        let _ = write!(text, ",\"max_age\":{max_age}");
+    }
+    if !challenge.scopes.is_empty() {
+        let _ = write!(text, ",\"scopes\":{}", serde_json::json!(challenge.scopes));
+    }
+    if let Some(message) = &challenge.message {
+        let _ = write!(text, ",\"message\":{}", serde_json::json!(message));
+    }
+}
+
+fn add_reason_fields(snapshot: &Snapshot, reason: Reason, notes: &Notes, head: Option<&Head<'_>>, headers: &mut HeaderMap) {
+    add_limit_fields(notes, headers);
+    let route = notes.route.and_then(|id| snapshot.route(id));
+    match reason.status() {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            if let Some(route) = route {
+                for challenge in snapshot.authentication.challenges(&route.authenticate, reason, notes) {
+                    headers.append(WWW_AUTHENTICATE, challenge);
+                }
+            }
+        }
+        StatusCode::TOO_MANY_REQUESTS => {
+            headers.insert(RETRY_AFTER, HeaderValue::from(fields::retry_after(&notes.limits).unwrap_or(1)));
+        }
+        StatusCode::SERVICE_UNAVAILABLE => {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        StatusCode::METHOD_NOT_ALLOWED => {
+            let allowed = head.map(|head| snapshot.router.allowed_methods(head, &COMMON_METHODS)).unwrap_or_default();
+            let names: Vec<&str> = allowed.iter().map(Method::as_str).collect();
+            insert(headers, ALLOW, &names.join(", "));
+        }
+        _ => {}
+    }
+}
+
+const COMMON_METHODS: [Method; 7] =
+    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+
+fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+    if let Ok(value) = HeaderValue::from_str(text) {
+        headers.insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use portcullis_core::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn problem_documents_are_json_for_every_reason() {
+        for &reason in Reason::ALL {
+            let mut notes = Notes::new(RequestId(7), Timestamp(0));
+            notes.challenge = Some(Arc::new(Challenge {
+                acr_values: vec!["a\"b".into()],
+                max_age: Some(5),
+                scopes: vec!["s".into()],
+                message: Some("say \"please\"".into()),
+            }));
+            let document: serde_json::Value = serde_json::from_slice(&problem(reason, &notes)).unwrap();
+            assert_eq!(document["code"], reason.code());
+            assert_eq!(document["status"], reason.status().as_u16());
+            assert_eq!(document["request_id"], format!("{:032x}", 7));
+        }
+    }
+
+    #[test]
+    fn raw_refusals_are_whole_answers() {
+        let text = String::from_utf8(raw_refusal(Reason::Smuggling, RequestId(7))).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 400 Bad Request\r\n"));
+        assert!(head.contains(&format!("content-length: {}", body.len())));
+        assert!(head.contains("connection: close"));
+    }
+}

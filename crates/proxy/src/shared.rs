@@ -1,0 +1,207 @@
+//! What the workers have in common, and what each of them has for itself.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use portcullis_core::{Clock, RequestId, SystemClock};
+use portcullis_oidc::Fetch;
+use portcullis_pipeline::Snapshot;
+use portcullis_pipeline::metrics::TargetId;
+use portcullis_pipeline::settings::Upstream;
+use tokio::sync::Notify;
+use tokio_rustls::rustls::{ClientConfig, ServerConfig};
+
+use crate::admission::Admission;
+use crate::deadline::Deadlines;
+use crate::tls::{self, TlsError};
+use crate::upstream::{HealthBook, Pool};
+
+/// A snapshot with what the proxy made of it: the same for all workers.
+pub(crate) struct Prepared {
+    pub(crate) snapshot: Arc<Snapshot>,
+    /// By listener.
+    pub(crate) server_tls: Vec<Option<Arc<ServerConfig>>>,
+    /// By service.
+    client_tls: Vec<Option<Arc<ClientConfig>>>,
+}
+
+impl Prepared {
+    pub(crate) fn new(snapshot: Arc<Snapshot>) -> Result<Self, TlsError> {
+        let server_tls = snapshot
+            .listeners
+            .iter()
+            .map(|listener| listener.tls.as_ref().map(tls::server_config).transpose())
+            .collect::<Result<_, _>>()?;
+        let needs_tls = |upstream: &Upstream| upstream.targets.iter().any(|target| target.secure);
+        let client_tls = snapshot
+            .services
+            .iter()
+            .map(|service| {
+                let upstream = &service.upstream;
+                needs_tls(upstream).then(|| tls::client_config(&upstream.tls, upstream.protocol)).transpose()
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { snapshot, server_tls, client_tls })
+    }
+
+    pub(crate) fn client_tls(&self, service: usize) -> Option<&Arc<ClientConfig>> {
+        self.client_tls.get(service).and_then(Option::as_ref)
+    }
+}
+
+/// What the workers have in common.
+pub(crate) struct Shared {
+    pub(crate) prepared: ArcSwap<Prepared>,
+    /// Counts the changes of `prepared`, so that a worker sees with one load whether it is up to date.
+    pub(crate) version: AtomicU64,
+    pub(crate) draining: AtomicBool,
+    pub(crate) health: HealthBook,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) fetch: Arc<dyn Fetch>,
+}
+
+impl Shared {
+    pub(crate) fn new(prepared: &Arc<Prepared>, fetch: Arc<dyn Fetch>) -> Self {
+        Self {
+            prepared: ArcSwap::new(Arc::clone(prepared)),
+            version: AtomicU64::new(1),
+            draining: AtomicBool::new(false),
+            health: HealthBook::default(),
+            admission: Arc::default(),
+            fetch,
+        }
+    }
+
+    /// Tells the metrics which targets are asked now.
+    pub(crate) fn publish_health(&self) {
+        let prepared = self.prepared.load();
+        let now = SystemClock.now();
+        for service in &prepared.snapshot.services {
+            for (place, target) in (service.first_target.0..).zip(&service.upstream.targets) {
+                let is_well = self.health.of(&service.name, target).is_well(now);
+                prepared.snapshot.metrics.upstream_health(TargetId(place), is_well);
+            }
+        }
+    }
+
+    pub(crate) fn replace(&self, prepared: Arc<Prepared>) {
+        self.prepared.store(prepared);
+        self.version.fetch_add(1, Ordering::Release);
+    }
+}
+
+/// A snapshot as one worker uses it, with the worker's own connections to the services.
+pub(crate) struct Current {
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) prepared: Arc<Prepared>,
+    /// By service.
+    pub(crate) pools: Vec<Pool>,
+    version: u64,
+}
+
+/// One thread's own world.
+pub(crate) struct Worker {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) deadlines: Rc<Deadlines>,
+    current: RefCell<Rc<Current>>,
+    connections: Cell<usize>,
+    /// Told when the last connection ends.
+    idle: Notify,
+    ids: Cell<u128>,
+}
+
+impl Worker {
+    pub(crate) fn new(shared: Arc<Shared>, seed: u128) -> Rc<Self> {
+        let version = shared.version.load(Ordering::Acquire);
+        let current = Current::new(shared.prepared.load_full(), version, &shared.health, None);
+        Rc::new(Self {
+            shared,
+            deadlines: Deadlines::new(),
+            current: RefCell::new(Rc::new(current)),
+            connections: Cell::new(0),
+            idle: Notify::new(),
+            ids: Cell::new(seed),
+        })
+    }
+
+    /// The newest configuration. A request asks once and keeps what it got to its end.
+    pub(crate) fn current(&self) -> Rc<Current> {
+        let version = self.shared.version.load(Ordering::Acquire);
+        let known = Rc::clone(&self.current.borrow());
+        if known.version == version {
+            return known;
+        }
+        let newest = Rc::new(Current::new(self.shared.prepared.load_full(), version, &self.shared.health, Some(&known)));
+        *self.current.borrow_mut() = Rc::clone(&newest);
+        newest
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.shared.draining.load(Ordering::Relaxed)
+    }
+
+    /// Counts a connection until the token is dropped.
+    pub(crate) fn begin(self: &Rc<Self>) -> Busy {
+        self.connections.set(self.connections.get() + 1);
+        Busy(Rc::clone(self))
+    }
+
+    /// Waits until there is no connection.
+    pub(crate) async fn idle(&self) {
+        while self.connections.get() > 0 {
+            self.idle.notified().await;
+        }
+    }
+
+    /// A new request id: a permutation of a counter with a random start, so ids neither repeat nor tell
+    /// how many requests there were.
+    pub(crate) fn next_id(&self) -> RequestId {
+        let next = self.ids.get().wrapping_add(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+        self.ids.set(next);
+        let mut mixed = next;
+        mixed = (mixed ^ (mixed >> 67)).wrapping_mul(0xda94_2042_e4dd_58b5_2127_599b_f432_5c37);
+        mixed = (mixed ^ (mixed >> 71)).wrapping_mul(0xaef1_7502_108e_f2d9_87f4_5a2d_6c1b_3e05);
+        RequestId(mixed ^ (mixed >> 64))
+    }
+}
+
+/// A connection that draining waits for.
+pub(crate) struct Busy(Rc<Worker>);
+
+impl Busy {
+    pub(crate) const fn worker(&self) -> &Rc<Worker> {
+        &self.0
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.connections.set(self.0.connections.get().saturating_sub(1));
+        if self.0.connections.get() == 0 {
+            self.0.idle.notify_one();
+        }
+    }
+}
+
+impl Current {
+    fn new(prepared: Arc<Prepared>, version: u64, health: &HealthBook, previous: Option<&Self>) -> Self {
+        let snapshot = Arc::clone(&prepared.snapshot);
+        let pools = snapshot
+            .services
+            .iter()
+            .enumerate()
+            .map(|(index, service)| {
+                let pool = Pool::new(service, prepared.client_tls(index).cloned(), health);
+                let same = |old: &Self| old.snapshot.services.iter().position(|other| other.name == service.name);
+                if let Some(old) = previous.and_then(|old| same(old).and_then(|index| old.pools.get(index))) {
+                    pool.inherit(old);
+                }
+                pool
+            })
+            .collect();
+        Self { snapshot, prepared, pools, version }
+    }
+}

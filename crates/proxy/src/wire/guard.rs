@@ -1,0 +1,234 @@
+//! A connection whose reads give only what the framing accepted.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{CoarseClock, Framing, GuardHandle, Limits, Phase, Place};
+
+/// An HTTP/1 connection from a client, guarded.
+///
+/// Reads give bytes that [`Framing`] accepted, and after a fault an error of kind `InvalidData` that holds
+/// it. Bytes are judged where the caller wants them to be; only an incomplete head, or what follows a
+/// request with Upgrade, is kept here. Writes pass.
+///
+/// When hyper's connection has ended, the driver looks for [`GuardHandle::fault`]: one in a head is
+/// unanswered, and the connection, taken back with `into_parts`, is still open for the refusal.
+#[derive(Debug)]
+pub struct Guard<IO> {
+    io: IO,
+    framing: Framing,
+    handle: GuardHandle,
+    /// Bytes that were read and could not be handed on yet. Its size is bounded by the limits of a head and
+    /// the size of one read.
+    staged: BytesMut,
+    /// How many of the staged bytes are accepted already.
+    accepted: usize,
+    /// Whether something was written and not flushed.
+    unflushed: bool,
+}
+
+impl<IO> Guard<IO> {
+    /// A guard around the connection.
+    pub fn new(io: IO, limits: Limits, clock: CoarseClock) -> Self {
+        Self {
+            io,
+            framing: Framing::new(limits),
+            handle: GuardHandle::new(clock),
+            staged: BytesMut::new(),
+            accepted: 0,
+            unflushed: false,
+        }
+    }
+
+    /// The driver's end.
+    #[must_use]
+    pub fn handle(&self) -> GuardHandle {
+        self.handle.clone()
+    }
+
+    /// The connection itself, and the bytes that were read from it and not handed on.
+    #[must_use]
+    pub fn into_parts(self) -> (IO, BytesMut) {
+        (self.io, self.staged)
+    }
+}
+
+impl<IO: AsyncRead + Unpin> AsyncRead for Guard<IO> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let guard = self.get_mut();
+        if buffer.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        loop {
+            guard.heed_decision();
+            if guard.hand_on(buffer) {
+                return Poll::Ready(Ok(()));
+            }
+            match guard.framing.phase() {
+                Phase::Faulted => return guard.poll_refuse(context),
+                Phase::UpgradePending => return guard.poll_hold(context, buffer),
+                Phase::Idle | Phase::Head | Phase::Body | Phase::Tunnel => {
+                    if ready!(guard.poll_accept(context, buffer))? {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<IO: AsyncRead + Unpin> Guard<IO> {
+    /// Gives staged bytes to the reader if any of them are accepted, judging them first if that is due.
+    fn hand_on(&mut self, buffer: &mut ReadBuf<'_>) -> bool {
+        if self.staged.is_empty() {
+            return false;
+        }
+        if self.accepted == 0 {
+            match self.framing.accept(&self.staged) {
+                Ok(accepted) => self.accepted = accepted,
+                // The framing keeps the fault; what it concerns is never needed again.
+                Err(_) => self.staged.clear(),
+            }
+            self.handle.publish(&self.framing);
+        }
+        let given = self.accepted.min(buffer.remaining());
+        buffer.put_slice(self.staged.get(..given).unwrap_or_default());
+        self.staged.advance(given);
+        self.accepted -= given;
+        if self.staged.is_empty() {
+            // An idle connection keeps no buffer.
+            self.staged = BytesMut::new();
+        }
+        given > 0
+    }
+
+    /// Reads, and judges what came. Ready with whether the caller may be answered: something was handed on,
+    /// or the client has closed.
+    fn poll_accept(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<bool>> {
+        let before = buffer.filled().len();
+        ready!(self.poll_io(context, buffer))?;
+        let came = buffer.filled().get(before..).unwrap_or_default();
+        if came.is_empty() {
+            return Poll::Ready(Ok(true));
+        }
+        if !self.staged.is_empty() {
+            self.staged.extend_from_slice(came);
+            buffer.set_filled(before);
+            return Poll::Ready(Ok(false));
+        }
+        let accepted = self.framing.accept(came).unwrap_or(0);
+        self.handle.publish(&self.framing);
+        if let Some(rest @ [_, ..]) = came.get(accepted..) {
+            if self.framing.fault().is_none() {
+                self.staged.extend_from_slice(rest);
+            }
+            buffer.set_filled(before + accepted);
+        }
+        Poll::Ready(Ok(accepted > 0))
+    }
+
+    /// While it is open whether the protocol changes, nothing is handed on. A few bytes are read and kept
+    /// all the same, so that a client that goes away is noticed. Ready when it has.
+    fn poll_hold(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.handle.park_reader(context);
+        if self.handle.is_decided() {
+            context.waker().wake_by_ref();
+        }
+        while self.staged.len() < MOST_HELD {
+            let before = buffer.filled().len();
+            ready!(self.poll_io(context, buffer))?;
+            let came = buffer.filled().get(before..).unwrap_or_default();
+            if came.is_empty() {
+                return if self.staged.is_empty() { Poll::Ready(Ok(())) } else { Poll::Pending };
+            }
+            self.staged.extend_from_slice(came);
+            buffer.set_filled(before);
+        }
+        Poll::Pending
+    }
+
+    /// Fails the read for the fault. One in a head waits until the answers before it are out: hyper would
+    /// drop them with the connection.
+    fn poll_refuse(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(fault) = self.framing.fault() else {
+            return Poll::Ready(Ok(()));
+        };
+        if fault.place == Place::Head {
+            self.handle.park_reader(context);
+            if self.handle.is_answering() || self.unflushed {
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, fault)))
+    }
+
+    fn poll_io(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let poll = Pin::new(&mut self.io).poll_read(context, buffer);
+        if poll.is_pending() {
+            self.handle.wait();
+        } else {
+            self.handle.stop_waiting();
+        }
+        poll
+    }
+
+    fn heed_decision(&mut self) {
+        if let Some(switched) = self.handle.take_decision() {
+            self.framing.upgraded(switched);
+            self.handle.publish(&self.framing);
+        }
+    }
+}
+
+/// Bytes to keep while an upgrade is pending, before the client is left to wait.
+const MOST_HELD: usize = 4 * 1024;
+
+impl<IO: AsyncWrite + Unpin> AsyncWrite for Guard<IO> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let guard = self.get_mut();
+        guard.unflushed = true;
+        Pin::new(&mut guard.io).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let guard = self.get_mut();
+        guard.unflushed = true;
+        Pin::new(&mut guard.io).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let guard = self.get_mut();
+        ready!(Pin::new(&mut guard.io).poll_flush(context))?;
+        // Only once per flush that had something to do: hyper flushes whenever it is woken.
+        if std::mem::take(&mut guard.unflushed) && guard.framing.fault().is_some() {
+            guard.handle.wake_reader();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Shuts the connection down, unless a fault in a head is still to be answered: hyper takes the failed
+    /// read for the client's leaving and shuts down in silence, while the driver has a refusal to write.
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let guard = self.get_mut();
+        if guard.framing.fault().is_some_and(|fault| fault.place == Place::Head) {
+            return Pin::new(guard).poll_flush(context);
+        }
+        Pin::new(&mut guard.io).poll_shutdown(context)
+    }
+}
