@@ -7,7 +7,7 @@ use std::io::Read;
 
 use portcullis_core::{ConfigFolder, KeyPath};
 
-use crate::document::{Content, Data, Document, Filled, Node, Scalar};
+use crate::document::{Content, Data, Document, Filled, Node, Place, Scalar};
 use crate::located::{Findings, Located, quoted};
 
 /// The largest secret that is read from a file, in bytes.
@@ -152,7 +152,7 @@ impl Filler<'_> {
             }
             (None, None) => {
                 let message = format!("the variable `{name}` is not set");
-                let place = self.document.find_within(node, &whole).unwrap_or(node.place);
+                let place = self.place_of(node, &whole);
                 self.findings.push(
                     Located::error(path, Some(place), message)
                         .suggest(format!("set it, or give it a default: `${{{name}:-…}}`")),
@@ -162,8 +162,14 @@ impl Filler<'_> {
         }
     }
 
+    fn place_of(&self, node: &Node, needle: &str) -> Place {
+        // Looking for it takes time; a problem that is only counted needs no place.
+        let found = if self.findings.is_full() { None } else { self.document.find_within(node, needle) };
+        found.unwrap_or(node.place)
+    }
+
     fn malformed(&mut self, node: &Node, path: &KeyPath, needle: &str, message: &str) {
-        let place = self.document.find_within(node, needle).unwrap_or(node.place);
+        let place = self.place_of(node, needle);
         self.findings.push(
             Located::error(path, Some(place), message)
                 .suggest("write `${NAME}` or `${NAME:-default}`; for a dollar itself write `$$`"),

@@ -46,11 +46,16 @@ impl Findings {
     pub(crate) const MOST: usize = 100;
 
     pub(crate) fn push(&mut self, found: Located) {
-        if self.list.len() < Self::MOST {
-            self.list.push(found);
-        } else {
+        if self.is_full() {
             self.more += 1;
+        } else {
+            self.list.push(found);
         }
+    }
+
+    /// Whether further problems are only counted.
+    pub(crate) fn is_full(&self) -> bool {
+        self.list.len() >= Self::MOST
     }
 
     pub(crate) fn extend(&mut self, other: Self) {

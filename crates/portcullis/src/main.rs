@@ -1,2 +1,61 @@
 //! The command line of Portcullis.
-fn main() {}
+
+mod commands;
+mod events;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// An API security gateway: one binary in front of HTTP services that authenticates, authorizes, limits, forwards,
+/// hardens answers and keeps the record.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serves by a configuration until SIGTERM or SIGINT; SIGHUP reloads it.
+    Run(commands::run::Arguments),
+    /// Checks a configuration and says all that is wrong with it. Exit code 1 if it would not start.
+    Check(commands::check::Arguments),
+    /// Decides about one request and says why, stage by stage.
+    Explain(commands::explain::Arguments),
+    /// Starts the gateway before a small service of its own, with everything switched on, and shows what to try.
+    Demo(commands::demo::Arguments),
+    /// Writes a commented configuration to start from.
+    Init(commands::init::Arguments),
+    /// Prints the JSON Schema of the configuration, for editors.
+    Schema(commands::schema::Arguments),
+    /// Makes API keys.
+    Keys(commands::keys::Arguments),
+    /// Checks a configuration and has the running gateway take it.
+    Reload(commands::reload::Arguments),
+    /// Prints the version.
+    Version,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Run(arguments) => commands::run::run(&arguments),
+        Command::Check(arguments) => commands::check::run(&arguments),
+        Command::Explain(arguments) => commands::explain::run(&arguments),
+        Command::Demo(arguments) => commands::demo::run(&arguments),
+        Command::Init(arguments) => commands::init::run(&arguments),
+        Command::Schema(arguments) => commands::schema::run(&arguments),
+        Command::Keys(arguments) => commands::keys::run(&arguments),
+        Command::Reload(arguments) => commands::reload::run(&arguments),
+        Command::Version => output::line(&format!("portcullis {}", env!("CARGO_PKG_VERSION"))).map(|()| ExitCode::SUCCESS),
+    };
+    outcome.unwrap_or_else(|error| {
+        output::complaint(&format!("error: {error:#}"));
+        ExitCode::FAILURE
+    })
+}

@@ -207,7 +207,8 @@ impl Http1 {
         handle: &GuardHandle,
         client: &Client,
     ) {
-        if let Some(tunnel) = client.tunnel.borrow_mut().take() {
+        let tunnel = client.tunnel.borrow_mut().take();
+        if let Some(tunnel) = tunnel {
             return tunnel.run(io, ahead).await;
         }
         let refusal = match stopped {

@@ -22,7 +22,7 @@ use crate::tls::TlsError;
 /// A gateway that serves.
 pub struct Gateway {
     shared: Arc<Shared>,
-    addresses: Vec<(String, SocketAddr)>,
+    addresses: Vec<Named>,
     drain: watch::Sender<bool>,
     workers: Vec<JoinHandle<()>>,
     housekeeping: Housekeeping,
@@ -137,7 +137,10 @@ impl Gateway {
 /// One socket per listener and worker, on the same addresses: the kernel spreads connections over them.
 type Sockets = Vec<std::net::TcpListener>;
 
-fn open_all(snapshot: &Snapshot, workers: usize) -> Result<(Vec<(String, SocketAddr)>, Vec<Sockets>), GatewayError> {
+/// A listener's name with its real address.
+type Named = (String, SocketAddr);
+
+fn open_all(snapshot: &Snapshot, workers: usize) -> Result<(Vec<Named>, Vec<Sockets>), GatewayError> {
     let mut by_worker: Vec<Sockets> = (0..workers).map(|_| Vec::new()).collect();
     let mut addresses = Vec::new();
     for listener in &snapshot.listeners {

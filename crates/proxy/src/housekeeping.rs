@@ -12,7 +12,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use portcullis_core::{Clock, SystemClock};
-use portcullis_oidc::{Fetch, FetchError, Fetched, MAX_KEY_SET_BYTES};
+use portcullis_oidc::{Fetch, FetchError, Fetched, KeySource, MAX_KEY_SET_BYTES};
 use portcullis_pipeline::settings::{TargetAddress, UpstreamProtocol, UpstreamTls};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -183,5 +183,30 @@ fn host_of(address: &TargetAddress) -> String {
         format!("[{}]:{}", address.host, address.port)
     } else {
         format!("{}:{}", address.host, address.port)
+    }
+}
+
+/// Fetches key sets for a program that runs no gateway.
+pub struct KeySetFetcher(Housekeeping);
+
+/// A fetcher with a thread of its own.
+///
+/// # Errors
+/// When there is no thread to be had.
+pub fn fetcher() -> io::Result<KeySetFetcher> {
+    Housekeeping::start().map(KeySetFetcher)
+}
+
+impl KeySetFetcher {
+    /// Fetches the keys of `source` and waits for them. Whether they came shows in the source.
+    pub fn refresh(&self, source: &Arc<KeySource>) {
+        let (source, fetch) = (Arc::clone(source), self.0.fetch());
+        let (done, is_done) = std::sync::mpsc::sync_channel(1);
+        self.0.runtime.spawn(async move {
+            let _: Result<_, _> = source.refresh(&*fetch, SystemClock.now()).await;
+            // Nobody waits any more if this fails.
+            let _: Result<(), _> = done.send(());
+        });
+        let _: Result<(), _> = is_done.recv_timeout(FETCH_TIMEOUT.saturating_mul(2));
     }
 }

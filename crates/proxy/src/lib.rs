@@ -25,5 +25,6 @@ mod upstream;
 pub mod wire;
 
 pub use gateway::{Gateway, GatewayError};
+pub use housekeeping::{KeySetFetcher, fetcher};
 pub use operator::{Operator, OperatorAnswer, OperatorRequest};
 pub use tls::TlsError;

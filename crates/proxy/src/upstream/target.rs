@@ -21,6 +21,7 @@ pub(crate) struct Target {
     pub(crate) health: Arc<TargetHealth>,
     pub(crate) requests: Cell<usize>,
     /// Used last, reused first: the others grow cold and are closed by the service.
+    #[expect(clippy::vec_box, reason = "a connection is large and moves in and out for every request")]
     idle: RefCell<Vec<Box<Http1Connection>>>,
     http2: RefCell<Option<Http2Sender>>,
 }

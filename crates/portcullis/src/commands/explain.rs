@@ -1,0 +1,139 @@
+//! `portcullis explain`
+
+use std::fmt::Write as _;
+use std::io::Read;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, anyhow, bail};
+use http::{HeaderName, HeaderValue, Method, Request, Uri, request};
+use portcullis_core::{Clock, SystemClock};
+use portcullis_pipeline::explain::{Explanation, StageStory, explain};
+use portcullis_proxy::fetcher;
+
+use crate::output::{self, Format};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The configuration file.
+    config: PathBuf,
+    /// The URL of the request; a path alone will do.
+    #[arg(required_unless_present = "request", conflicts_with = "request")]
+    url: Option<String>,
+    /// A file with the request as it would be sent (`GET /orders/42 HTTP/1.1`, header lines), or `-` for standard input.
+    #[arg(long, value_name = "FILE")]
+    request: Option<PathBuf>,
+    /// The method.
+    #[arg(short = 'X', long, default_value = "GET", value_name = "METHOD")]
+    method: String,
+    /// A header field, such as `Authorization: Bearer …`; may be given several times.
+    #[arg(short = 'H', long = "header", value_name = "FIELD")]
+    headers: Vec<String>,
+    /// The address from which the connection comes.
+    #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
+    client: IpAddr,
+    /// Explain as over TLS.
+    #[arg(long)]
+    tls: bool,
+    /// How the explanation is printed.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let compiled = super::compile(&arguments.config, None);
+    output::problems(&compiled);
+    let Some(unrecorded) = compiled.snapshot else { return Ok(ExitCode::FAILURE) };
+    let snapshot = unrecorded.without_record();
+    let parts = match &arguments.request {
+        Some(path) => read_request(path)?,
+        None => build_request(arguments)?,
+    };
+    let fetch = fetcher()?;
+    let socket = SocketAddr::new(arguments.client, 0);
+    let explanation = explain(&snapshot, parts, socket, arguments.tls, SystemClock.now(), |source| fetch.refresh(source));
+    match arguments.format {
+        Format::Json => output::line(&serde_json::to_string_pretty(&explanation)?)?,
+        Format::Text => output::line(describe(&explanation).trim_end())?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn build_request(arguments: &Arguments) -> anyhow::Result<request::Parts> {
+    let url = arguments.url.as_deref().unwrap_or("/");
+    let uri: Uri = url.parse().with_context(|| format!("`{url}` is not a URL"))?;
+    let method = Method::from_bytes(arguments.method.as_bytes()).with_context(|| format!("`{}` is not a method", arguments.method))?;
+    let mut fields: Vec<(String, String)> = Vec::new();
+    for field in &arguments.headers {
+        let (name, value) = field.split_once(':').ok_or_else(|| anyhow!("`{field}` is not a field; write `Name: value`"))?;
+        fields.push((name.trim().to_owned(), value.trim().to_owned()));
+    }
+    if !fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+        let host = uri.authority().map_or("localhost", |authority| authority.as_str());
+        fields.push(("host".to_owned(), host.to_owned()));
+    }
+    let target = uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+    assemble(method, &target, fields)
+}
+
+fn read_request(path: &Path) -> anyhow::Result<request::Parts> {
+    const LARGEST: u64 = 1 << 20;
+    let mut text = String::new();
+    if path == Path::new("-") {
+        std::io::stdin().take(LARGEST).read_to_string(&mut text)?;
+    } else {
+        let file = std::fs::File::open(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        file.take(LARGEST).read_to_string(&mut text).with_context(|| format!("cannot read `{}`", path.display()))?;
+    }
+    let mut lines = text.lines();
+    let first = lines.next().unwrap_or_default();
+    let mut words = first.split(' ');
+    let (Some(method), Some(target), Some(_)) = (words.next(), words.next(), words.next()) else {
+        bail!("`{first}` is not a request line; write `GET /path HTTP/1.1`");
+    };
+    let method = Method::from_bytes(method.as_bytes()).with_context(|| format!("`{method}` is not a method"))?;
+    let fields = lines
+        .take_while(|line| !line.is_empty())
+        .map(|line| {
+            let (name, value) = line.split_once(':').ok_or_else(|| anyhow!("`{line}` is not a field; write `Name: value`"))?;
+            Ok((name.to_owned(), value.trim().to_owned()))
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    assemble(method, target, fields)
+}
+
+fn assemble(method: Method, target: &str, fields: Vec<(String, String)>) -> anyhow::Result<request::Parts> {
+    let uri: Uri = target.parse().with_context(|| format!("`{target}` is not a request target"))?;
+    let (mut parts, ()) = Request::builder().method(method).uri(uri).body(())?.into_parts();
+    for (name, value) in fields {
+        let name = HeaderName::try_from(&name).with_context(|| format!("`{name}` is not a header name"))?;
+        let value = HeaderValue::try_from(value).with_context(|| format!("the value of `{name}` cannot be sent"))?;
+        parts.headers.append(name, value);
+    }
+    Ok(parts)
+}
+
+fn describe(explanation: &Explanation) -> String {
+    let mut text = String::new();
+    for story in &explanation.stages {
+        describe_stage(story, &mut text);
+    }
+    let reason = explanation.reason_code.map(|code| format!(", {code}")).unwrap_or_default();
+    let stage = explanation.stage.map(|stage| format!(" by {stage}")).unwrap_or_default();
+    let status = explanation.status.map(|status| format!(" ({status}{reason})")).unwrap_or_default();
+    let _ = writeln!(text, "{}{stage}{status}", explanation.decision);
+    text
+}
+
+fn describe_stage(story: &StageStory, text: &mut String) {
+    let reason = story.reason_code.map(|code| format!(" {code}")).unwrap_or_default();
+    let _ = writeln!(text, "{:<13} {}{reason}  ({} us)", story.stage, story.verdict, story.took_us);
+    if !story.rules.is_empty() {
+        let _ = writeln!(text, "    by    {}", story.rules.join(", "));
+    }
+    for (key, value) in &story.seen {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let _ = writeln!(text, "    saw   {key} = {value}");
+    }
+}
