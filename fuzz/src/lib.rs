@@ -1,6 +1,7 @@
 //! What is fuzzed, and what must hold for every input. Each function panics when it does not.
 
-use portcullis_config::{RawConfig, load_text, report};
+use portcullis_config::{compile_text, report};
+use portcullis_core::problem::Severity;
 use portcullis_core::target::{Ambiguity, DuplicateSlashes};
 use portcullis_core::{ConfigFolder, Target, TargetRules};
 use portcullis_proxy::wire::{Framing, Limits, Phase};
@@ -19,14 +20,21 @@ pub fn request_target(input: &[u8]) {
     for rules in [strict, lax] {
         let Ok(target) = Target::parse(text, &rules) else { continue };
         let normal = target.as_path_and_query().as_str();
-        assert_eq!(Target::parse(normal, &rules).as_ref(), Ok(&target), "{normal:?} is not its own normal form");
+        assert_eq!(
+            Target::parse(normal, &rules).as_ref(),
+            Ok(&target),
+            "{normal:?} is not its own normal form"
+        );
         assert!(target.path().starts_with('/'), "{normal:?}");
         assert!(target.path().split('/').all(|segment| !matches!(segment, "." | "..")), "{normal:?}");
         assert!(normal.bytes().all(|byte| byte.is_ascii_graphic()), "{normal:?}");
     }
     if let Ok(target) = Target::parse(text, &strict) {
         let path = target.path().to_ascii_lowercase();
-        assert!(["//", "%2f", "%5c", "\\", ";"].iter().all(|forbidden| !path.contains(forbidden)), "{path:?}");
+        assert!(
+            ["//", "%2f", "%5c", "\\", ";"].iter().all(|forbidden| !path.contains(forbidden)),
+            "{path:?}"
+        );
     }
 }
 
@@ -56,7 +64,10 @@ fn accepted(bytes: &[u8], size: usize) -> (usize, Phase, Option<String>) {
                     }
                 }
                 Err(fault) => {
-                    assert!(framing.accept(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").is_err(), "nothing follows a fault");
+                    assert!(
+                        framing.accept(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").is_err(),
+                        "nothing follows a fault"
+                    );
                     return (begin, framing.phase(), Some(format!("{fault:?}")));
                 }
             }
@@ -65,14 +76,16 @@ fn accepted(bytes: &[u8], size: usize) -> (usize, Phase, Option<String>) {
     (begin, framing.phase(), None)
 }
 
-/// A configuration is loaded or has problems, and each of them can be shown.
+/// A configuration compiles, or it is refused with errors that can be shown.
 pub fn configuration(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let folder = ConfigFolder::new("/nonexistent");
-    let loaded = load_text::<RawConfig>("input.yaml", text, &folder, &|name| (name == "SET").then(|| "1".to_owned()));
-    let _ = report::text(&loaded.document, &loaded.problems, true);
-    let _ = report::json(&loaded.document, &loaded.problems);
-    assert_eq!(loaded.value.is_none(), !loaded.problems.is_empty(), "loaded, or refused with a reason");
+    let environment = |name: &str| (name == "SET").then(|| "1".to_owned());
+    let compiled = compile_text("input.yaml", text, &folder, &environment, None);
+    let _ = report::text(&compiled.document, &compiled.problems, true);
+    let _ = report::json(&compiled.document, &compiled.problems);
+    let refused = compiled.problems.iter().any(|found| found.problem.severity == Severity::Error);
+    assert_eq!(compiled.snapshot.is_none(), refused, "compiled, or refused with a reason");
 }
 
 #[cfg(test)]

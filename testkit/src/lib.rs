@@ -15,6 +15,7 @@ pub mod ca;
 pub mod corpus;
 pub mod echo;
 pub mod gateway;
+pub mod h2;
 pub mod h2raw;
 pub mod hpack;
 pub mod raw;

@@ -42,7 +42,8 @@ pub enum ClaimType {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawCache {
-    /// How many decisions are kept, about 100 bytes each; 0 keeps none. Default: 100000.
+    /// How many decisions are kept, about 200 bytes each; 0 keeps none. Of the callers they are about, which take a few
+    /// kilobytes each, at most an eighth as many are kept. Default: 100000.
     pub max_entries: usize,
 }
 

@@ -103,16 +103,18 @@ impl<'c> Checker<'c> {
         }
         let references = parts.iter().filter_map(|part| part.get("$ref")?.as_str());
         let secret = references.into_iter().any(is_secret_reference);
-        let kinds = parts.iter().filter_map(|part| part.get("type")).fold(Kinds::ALL, |kinds, types| {
-            kinds.and(Kinds::typed(types))
-        });
+        let kinds = parts
+            .iter()
+            .filter_map(|part| part.get("type"))
+            .fold(Kinds::ALL, |kinds, types| kinds.and(Kinds::typed(types)));
         Ok(Facets { parts, kinds, secret })
     }
 
     fn wrong_kind(&mut self, schema: &'c Value, node: &Node, shown: Place, path: &KeyPath) -> Value {
         self.hide_below(node, None);
-        let found = words::found(node, false);
-        let message = format!("{} must be {}, {found}", words::named(path), words::expected(self.schema, [schema]));
+        let found = words::found(node, self.may_be_secret(schema));
+        let message =
+            format!("{} must be {}, {found}", words::named(path), words::expected(self.schema, [schema]));
         let mut problem = Located::error(path, Some(shown), message);
         if let Some(remedy) = words::remedy(self.schema, schema, node) {
             problem = problem.suggest(remedy);
@@ -142,8 +144,13 @@ impl<'c> Checker<'c> {
         }
     }
 
-    /// Whether any reading of a schema makes it a secret.
+    /// Whether a value that stands where this schema is may have been meant as a secret: the schema is that
+    /// of a secret, of a choice with one, or of a list of them.
     fn may_be_secret(&self, schema: &Value) -> bool {
-        self.schema.is_secret(schema) || branches_of(schema).any(|branch| self.schema.is_secret(branch))
+        let items = schema.get("items").into_iter();
+        std::iter::once(schema)
+            .chain(branches_of(schema))
+            .chain(items)
+            .any(|schema| self.schema.is_secret(schema))
     }
 }

@@ -15,15 +15,16 @@ use portcullis_limit::{LimitStore, Limits, When};
 use portcullis_pipeline::metrics::{Metrics, TargetId};
 use portcullis_pipeline::settings::{ClientAddress, Forward, Listener, Protocol, Upstream};
 use portcullis_pipeline::{
-    FieldRules, HostPattern, Ingress, PathTemplate, RouteLimits, RouteMatcher, RoutePlan, Router, Service, Snapshot,
+    FieldRules, HostPattern, Ingress, PathTemplate, RouteLimits, RouteMatcher, RoutePlan, Router, Service,
+    Snapshot,
 };
 use serde_json::Value;
 
+use crate::document::Document;
 use crate::load::{Loaded, load, load_text, typed};
 use crate::located::{Located, locate};
 use crate::overlay::overlay;
 use crate::raw::{RawConfig, RawPolicy, RawRoute, RawService};
-use crate::document::Document;
 
 /// A configuration that was read: what it compiles to, if it does, and all that is to be said about it.
 pub struct Compiled {
@@ -64,7 +65,11 @@ impl Unrecorded {
 ///
 /// What `previous` has learned is kept where the configuration of it is the same: counters of limits, key sets,
 /// metrics.
-pub fn compile_file(path: &Path, environment: &dyn Fn(&str) -> Option<String>, previous: Option<&Snapshot>) -> Compiled {
+pub fn compile_file(
+    path: &Path,
+    environment: &dyn Fn(&str) -> Option<String>,
+    previous: Option<&Snapshot>,
+) -> Compiled {
     let folder = ConfigFolder::new(path.parent().unwrap_or(Path::new("")));
     compile(load(path, environment), &folder, previous)
 }
@@ -83,7 +88,8 @@ pub fn compile_text(
 fn compile(loaded: Loaded<RawConfig>, folder: &ConfigFolder, previous: Option<&Snapshot>) -> Compiled {
     let Loaded { value, settled, document, problems: mut located } = loaded;
     let mut problems = Problems::default();
-    let snapshot = value.and_then(|raw| Compiler { folder, previous, settled: &settled, problems: &mut problems }.run(&raw));
+    let snapshot = value
+        .and_then(|raw| Compiler { folder, previous, settled: &settled, problems: &mut problems }.run(&raw));
     located.extend(locate(&document, &problems));
     located.sort_by_key(|it| it.place.as_ref().map_or(0, |place| place.line));
     let snapshot = snapshot.filter(|_| !problems.has_errors());
@@ -117,7 +123,8 @@ impl Compiler<'_> {
         let listeners = Listener::compile(&raw.listeners, folder, &root.key("listeners"), self.problems);
         let admin = self.admin(raw, &listeners);
         let protocol = Protocol::compile(&raw.protocol, &root.key("protocol"), self.problems);
-        let client_address = ClientAddress::compile(&raw.client_address, &root.key("client_address"), self.problems);
+        let client_address =
+            ClientAddress::compile(&raw.client_address, &root.key("client_address"), self.problems);
         let previous = self.previous;
         let authentication = Authentication::compile(
             &raw.authentication,
@@ -139,8 +146,13 @@ impl Compiler<'_> {
         let drafts = self.drafts(raw);
         let router = self.router(&drafts);
         let infos: Vec<RouteInfo> = drafts.iter().map(RouteDraft::info).collect();
-        let authorization =
-            Authorization::compile(&raw.authorization, &infos, folder, &root.key("authorization"), self.problems);
+        let authorization = Authorization::compile(
+            &raw.authorization,
+            &infos,
+            folder,
+            &root.key("authorization"),
+            self.problems,
+        );
         let routes: Vec<RoutePlan> =
             drafts.iter().map(|draft| self.plan(draft, &authentication, &limits, &protocol)).collect();
         let owned = routes.iter().flat_map(|route| route.forward.identity.iter().map(|(name, _)| name));
@@ -193,14 +205,22 @@ impl Compiler<'_> {
     fn services(&mut self, raw: &RawConfig) -> Vec<Service> {
         let path = KeyPath::root().key("services");
         if raw.services.is_empty() {
-            self.problems.error(&path, "there is no service").suggest("add one with `name`, `upstream` and `routes`");
+            self.problems
+                .error(&path, "there is no service")
+                .suggest("add one with `name`, `upstream` and `routes`");
         }
         let mut services: Vec<Service> = Vec::new();
         let mut targets = 0;
         for (index, service) in raw.services.iter().enumerate() {
             let place = path.index(index);
-            self.check_name("service", &service.name, services.iter().map(|it| &*it.name), &place.key("name"));
-            let upstream = Upstream::compile(&service.upstream, self.folder, &place.key("upstream"), self.problems);
+            self.check_name(
+                "service",
+                &service.name,
+                services.iter().map(|it| &*it.name),
+                &place.key("name"),
+            );
+            let upstream =
+                Upstream::compile(&service.upstream, self.folder, &place.key("upstream"), self.problems);
             let first_target = TargetId(targets);
             targets = targets.saturating_add(u32::try_from(upstream.targets.len()).unwrap_or(u32::MAX));
             services.push(Service { name: service.name.as_str().into(), upstream, first_target });
@@ -209,15 +229,24 @@ impl Compiler<'_> {
     }
 
     /// Names become labels, policy entities and log fields: what reads well there is allowed.
-    fn check_name<'n>(&mut self, what: &str, name: &str, mut earlier: impl Iterator<Item = &'n str>, place: &KeyPath) {
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'/');
+    fn check_name<'n>(
+        &mut self,
+        what: &str,
+        name: &str,
+        mut earlier: impl Iterator<Item = &'n str>,
+        place: &KeyPath,
+    ) {
+        let is_plain =
+            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'/');
         if name.is_empty() || name.len() > 128 || !name.bytes().all(is_plain) {
             self.problems
                 .error(place, format!("`{name}` is not a name for a {what}"))
                 .suggest("use letters, digits and `-_.:/`, at most 128 of them");
         }
         if earlier.any(|other| other == name) {
-            self.problems.error(place, format!("there is another {what} named `{name}`")).suggest("give each a name of its own");
+            self.problems
+                .error(place, format!("there is another {what} named `{name}`"))
+                .suggest("give each a name of its own");
         }
     }
 
@@ -228,12 +257,20 @@ impl Compiler<'_> {
             let place = KeyPath::root().key("services").index(number as usize);
             if service.routes.is_empty() {
                 self.problems
-                    .error(&place.key("routes"), format!("the service `{}` has no route, so it cannot be reached", service.name))
+                    .error(
+                        &place.key("routes"),
+                        format!("the service `{}` has no route, so it cannot be reached", service.name),
+                    )
                     .suggest("add one, such as `- { name: all, path: '/{*rest}' }`");
             }
             for (index, route) in service.routes.iter().enumerate() {
                 let path = place.key("routes").index(index);
-                self.check_name("route", &route.name, drafts.iter().map(|it| it.raw.name.as_str()), &path.key("name"));
+                self.check_name(
+                    "route",
+                    &route.name,
+                    drafts.iter().map(|it| it.raw.name.as_str()),
+                    &path.key("name"),
+                );
                 let draft = self.draft(route, path, ServiceId(number), service, index);
                 drafts.push(draft);
             }
@@ -241,8 +278,17 @@ impl Compiler<'_> {
         drafts
     }
 
-    fn draft<'r>(&mut self, raw: &'r RawRoute, path: KeyPath, id: ServiceId, service: &'r RawService, index: usize) -> RouteDraft<'r> {
-        let template = PathTemplate::parse(&raw.path).map_err(|problem| self.problems.error(&path.key("path"), problem)).ok();
+    fn draft<'r>(
+        &mut self,
+        raw: &'r RawRoute,
+        path: KeyPath,
+        id: ServiceId,
+        service: &'r RawService,
+        index: usize,
+    ) -> RouteDraft<'r> {
+        let template = PathTemplate::parse(&raw.path)
+            .map_err(|problem| self.problems.error(&path.key("path"), problem))
+            .ok();
         let methods = self.methods(raw, &path.key("methods"));
         let policy = self.policy(id, index, &path);
         RouteDraft { raw, path, service: id, service_name: &service.name, template, methods, policy }
@@ -253,13 +299,16 @@ impl Compiler<'_> {
         for (index, text) in raw.methods.iter().enumerate() {
             match Method::from_bytes(text.as_bytes()) {
                 Ok(Method::TRACE | Method::CONNECT) => {
-                    self.problems.error(&path.index(index), format!("`{text}` is never forwarded")).suggest("remove it");
+                    self.problems
+                        .error(&path.index(index), format!("`{text}` is never forwarded"))
+                        .suggest("remove it");
                 }
-                Ok(method) if text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-') => methods.push(method),
-                _ => self
-                    .problems
-                    .error(&path.index(index), format!("`{text}` is not a method"))
-                    .suggest(format!("methods are written in capitals, such as `{}`", text.to_ascii_uppercase())),
+                Ok(method) if text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-') => {
+                    methods.push(method)
+                }
+                _ => self.problems.error(&path.index(index), format!("`{text}` is not a method")).suggest(
+                    format!("methods are written in capitals, such as `{}`", text.to_ascii_uppercase()),
+                ),
             }
         }
         methods
@@ -268,7 +317,8 @@ impl Compiler<'_> {
     /// What holds for a route: what holds for all, then for its service, then for itself.
     fn policy(&mut self, service: ServiceId, route: usize, path: &KeyPath) -> RawPolicy {
         let nothing = Value::Object(serde_json::Map::new());
-        let own = |value: Option<&Value>| value.and_then(|value| value.get("policy")).unwrap_or(&nothing).clone();
+        let own =
+            |value: Option<&Value>| value.and_then(|value| value.get("policy")).unwrap_or(&nothing).clone();
         let services = self.settled.get("services");
         let service = services.and_then(|services| services.get(service.index()));
         let route = service.and_then(|service| service.get("routes")).and_then(|routes| routes.get(route));
@@ -290,13 +340,18 @@ impl Compiler<'_> {
         Router::build(&matchers)
             .map_err(|clashes| {
                 for clash in clashes {
-                    let (Some(first), Some(second)) = (drafts.get(clash.first.index()), drafts.get(clash.second.index())) else {
+                    let (Some(first), Some(second)) =
+                        (drafts.get(clash.first.index()), drafts.get(clash.second.index()))
+                    else {
                         continue;
                     };
                     self.problems
                         .error(
                             &second.path.key("path"),
-                            format!("the routes `{}` and `{}` match the same requests", first.raw.name, second.raw.name),
+                            format!(
+                                "the routes `{}` and `{}` match the same requests",
+                                first.raw.name, second.raw.name
+                            ),
                         )
                         .suggest("tell them apart by path, host, methods or a header");
                 }
@@ -326,7 +381,10 @@ impl Compiler<'_> {
             match (HeaderName::try_from(name), HeaderValue::try_from(value)) {
                 (Ok(name), Ok(_)) if unowned.removes(&name) => self
                     .problems
-                    .error(&path.key(name.as_str()), format!("`{name}` is removed from every request, so it never matches"))
+                    .error(
+                        &path.key(name.as_str()),
+                        format!("`{name}` is removed from every request, so it never matches"),
+                    )
                     .suggest("choose another header"),
                 (Ok(name), Ok(value)) => headers.push((name, value)),
                 _ => {
@@ -337,7 +395,13 @@ impl Compiler<'_> {
         headers
     }
 
-    fn plan(&mut self, draft: &RouteDraft<'_>, authentication: &Authentication, limits: &Limits, protocol: &Protocol) -> RoutePlan {
+    fn plan(
+        &mut self,
+        draft: &RouteDraft<'_>,
+        authentication: &Authentication,
+        limits: &Limits,
+        protocol: &Protocol,
+    ) -> RoutePlan {
         let path = draft.path.key("policy");
         let policy = &draft.policy;
         let parameters = draft.template.iter().flat_map(|it| it.parameters().map(str::to_owned)).collect();
@@ -345,7 +409,12 @@ impl Compiler<'_> {
             name: draft.raw.name.as_str().into(),
             service: draft.service,
             parameters,
-            authenticate: Authenticate::compile(&policy.authenticate, authentication, &path.key("authenticate"), self.problems),
+            authenticate: Authenticate::compile(
+                &policy.authenticate,
+                authentication,
+                &path.key("authenticate"),
+                self.problems,
+            ),
             authorize: policy.authorize.mode,
             limits: self.route_limits(policy, limits, &path.key("limit")),
             hardening: Hardening::compile(&policy.response, &path.key("response"), self.problems),
@@ -371,19 +440,25 @@ impl Compiler<'_> {
             }
         }
         if policy.limit.mode == Mode::Shadow && policy.limit.apply.is_empty() {
-            self.problems.warning(&path.key("mode"), "`shadow` has no effect: no limit applies").suggest("name limits in `apply`");
+            self.problems
+                .warning(&path.key("mode"), "`shadow` has no effect: no limit applies")
+                .suggest("name limits in `apply`");
         }
         compiled
     }
 
     fn metrics(&self, drafts: &[RouteDraft<'_>], services: &[Service]) -> Metrics {
         let previous = self.previous.map(|previous| &*previous.metrics);
-        let routes: Vec<(&str, &str)> = drafts.iter().map(|draft| (draft.raw.name.as_str(), draft.service_name)).collect();
+        let routes: Vec<(&str, &str)> =
+            drafts.iter().map(|draft| (draft.raw.name.as_str(), draft.service_name)).collect();
         let targets: Vec<(String, String)> = services
             .iter()
-            .flat_map(|service| service.upstream.targets.iter().map(|it| (service.name.to_string(), it.to_string())))
+            .flat_map(|service| {
+                service.upstream.targets.iter().map(|it| (service.name.to_string(), it.to_string()))
+            })
             .collect();
-        let targets: Vec<(&str, &str)> = targets.iter().map(|(service, target)| (service.as_str(), target.as_str())).collect();
+        let targets: Vec<(&str, &str)> =
+            targets.iter().map(|(service, target)| (service.as_str(), target.as_str())).collect();
         Metrics::with_routes(&routes, previous).with_targets(&targets, previous)
     }
 }

@@ -106,6 +106,18 @@ impl Document {
         self.parsed
     }
 
+    /// The place itself, or the end of the file for one behind it: that is where the parser notices what is
+    /// missing.
+    pub(crate) fn within(&self, place: Place) -> Place {
+        if self.line(place.line).is_some() {
+            return place;
+        }
+        let written = lines(&self.text).enumerate().filter(|(_, line)| !line.trim().is_empty());
+        let last = written.last().map(|(index, line)| (index + 1, line.trim_end().chars().count() + 1));
+        let (line, column) = last.unwrap_or((1, 1));
+        Place { line, column, width: 1 }
+    }
+
     /// The columns of a line that must not be shown.
     pub(crate) fn hidden_in(&self, line: usize) -> Vec<Range<usize>> {
         let in_line = |(place, last_line): &(Place, usize)| {

@@ -2,7 +2,7 @@
 //!
 //! They are put into the parsed tree, never into the text: a value is always one scalar and cannot add keys.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 use portcullis_core::{ConfigFolder, KeyPath};
@@ -25,7 +25,14 @@ pub(crate) fn put_variables(
     findings: &mut Findings,
 ) {
     let mut root = std::mem::replace(&mut document.root, Node::nothing());
-    let mut filler = Filler { document, environment, findings, values: BTreeMap::new(), filled: 0 };
+    let mut filler = Filler {
+        document,
+        environment,
+        findings,
+        values: BTreeMap::new(),
+        filled: 0,
+        unset: BTreeSet::new(),
+    };
     filler.node(&mut root, &KeyPath::root());
     let values = std::mem::take(&mut filler.values);
     document.hidden.values.extend(values.into_iter().map(|(name, value)| (format!("${{{name}}}"), value)));
@@ -45,7 +52,8 @@ pub(crate) fn secret_file(folder: &ConfigFolder, named: &str) -> Result<String, 
         return Err("the file is larger than 64KiB".to_owned());
     }
     let mut text = String::from_utf8(bytes).map_err(|_| "the file is not UTF-8 text".to_owned())?;
-    let kept = text.strip_suffix('\n').map_or(text.len(), |text| text.strip_suffix('\r').unwrap_or(text).len());
+    let kept =
+        text.strip_suffix('\n').map_or(text.len(), |text| text.strip_suffix('\r').unwrap_or(text).len());
     text.truncate(kept);
     if text.is_empty() {
         return Err("the file is empty".to_owned());
@@ -60,6 +68,8 @@ struct Filler<'f> {
     /// The variables whose values came from the environment.
     values: BTreeMap<String, String>,
     filled: usize,
+    /// The variables of the current scalar that are not set, each of which is reported once.
+    unset: BTreeSet<String>,
 }
 
 impl Filler<'_> {
@@ -92,6 +102,7 @@ impl Filler<'_> {
     /// The text with its variables, or `None` after a problem.
     fn fill(&mut self, node: &Node, written: &str, path: &KeyPath) -> Option<Filled> {
         let mut filled = Filled { text: String::new(), variables: Vec::new() };
+        self.unset.clear();
         let mut rest = written;
         let mut sound = true;
         while let Some((before, after)) = rest.split_once('$') {
@@ -150,6 +161,7 @@ impl Filler<'_> {
                 filled.text.push_str(default);
                 true
             }
+            (None, None) if !self.unset.insert(name.to_owned()) => false,
             (None, None) => {
                 let message = format!("the variable `{name}` is not set");
                 let place = self.place_of(node, &whole);

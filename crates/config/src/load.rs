@@ -63,6 +63,9 @@ pub fn load_text<T: DeserializeOwned + JsonSchema>(
         settled = check(&Schema::of::<T>(), &mut document, folder, &mut findings);
     }
     let mut problems = findings.into_list();
+    for located in &mut problems {
+        located.place = located.place.map(|place| document.within(place));
+    }
     let mut value = None;
     if problems.is_empty() {
         match typed(settled.clone(), &KeyPath::root()) {
@@ -97,7 +100,12 @@ pub fn typed<T: DeserializeOwned>(value: Value, path: &KeyPath) -> Result<T, Pro
         let named = if at.as_str().is_empty() { "the configuration".to_owned() } else { format!("`{at}`") };
         // The messages of this workspace's types say what is wrong; and then what would be right.
         let (wrong, right) = split_remedy(error.into_inner().to_string());
-        Problem { severity: Severity::Error, path: at, message: format!("{named}: {wrong}"), suggestion: right }
+        Problem {
+            severity: Severity::Error,
+            path: at,
+            message: format!("{named}: {wrong}"),
+            suggestion: right,
+        }
     })
 }
 

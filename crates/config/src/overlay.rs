@@ -26,8 +26,10 @@ mod tests {
 
     #[test]
     fn maps_merge_and_everything_else_replaces() {
-        let base = json!({"mode": "enforce", "limit": {"rate": 5, "burst": 9}, "allow": ["a", "b"], "old": 1});
-        let over = json!({"mode": "shadow", "limit": {"rate": 7}, "allow": ["c"], "old": null, "new": {"x": 1}});
+        let base =
+            json!({"mode": "enforce", "limit": {"rate": 5, "burst": 9}, "allow": ["a", "b"], "old": 1});
+        let over =
+            json!({"mode": "shadow", "limit": {"rate": 7}, "allow": ["c"], "old": null, "new": {"x": 1}});
         let merged = json!({
             "mode": "shadow", "limit": {"rate": 7, "burst": 9}, "allow": ["c"], "old": null, "new": {"x": 1},
         });
@@ -35,7 +37,8 @@ mod tests {
     }
 
     fn values() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), (0..9).prop_map(Value::from)];
+        let leaf =
+            prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), (0..9).prop_map(Value::from)];
         leaf.prop_recursive(3, 20, 4, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),

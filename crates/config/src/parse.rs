@@ -151,7 +151,9 @@ impl Builder<'_> {
     /// A list or a map begins; one that stands where a key is expected is refused.
     fn begin(&mut self, place: Place, kind: OpenKind) -> Result<(), Refused> {
         if self.expects_key() {
-            return Err(refuse(place, "a list or map cannot be a key").suggest("write a name as the key").into());
+            return Err(refuse(place, "a list or map cannot be a key")
+                .suggest("write a name as the key")
+                .into());
         }
         if self.open.len() >= DEEPEST {
             return Err(refuse(place, "maps and lists stand more than 64 deep in one another").into());

@@ -58,7 +58,8 @@ fn one(document: &Document, located: &Located, paint: &Paint) -> String {
     let position = place.map(|place| format!(":{}:{}", place.line, place.column)).unwrap_or_default();
     let path = path_unless_named(located);
     // Writing into a String cannot fail.
-    let _ = writeln!(out, "{}{}", paint.severity(problem.severity, word), paint.strong(&format!(": {message}")));
+    let _ =
+        writeln!(out, "{}{}", paint.severity(problem.severity, word), paint.strong(&format!(": {message}")));
     let _ = writeln!(out, "{gutter}{arrow} {}{position}{path}", shown(document.name()));
     let excerpt = place.and_then(|place| Excerpt::of(document, place));
     let Some(excerpt) = excerpt else {
@@ -69,7 +70,8 @@ fn one(document: &Document, located: &Located, paint: &Paint) -> String {
     };
     let mark = paint.severity(problem.severity, &"^".repeat(excerpt.width));
     let beside = suggestion.as_deref().filter(|text| text.chars().count() <= LONGEST_BESIDE);
-    let beside = beside.map(|text| format!(" {}", paint.severity(problem.severity, text))).unwrap_or_default();
+    let beside =
+        beside.map(|text| format!(" {}", paint.severity(problem.severity, text))).unwrap_or_default();
     let _ = writeln!(out, "{gutter} {bar}");
     let _ = writeln!(out, "{} {bar} {}", paint.frame(&number), excerpt.line);
     let _ = writeln!(out, "{gutter} {bar} {}{mark}{beside}", " ".repeat(excerpt.before));
@@ -107,7 +109,8 @@ impl Excerpt {
 
     fn of(document: &Document, place: Place) -> Option<Self> {
         let line = document.line(place.line)?;
-        let first = if line.chars().count() > Self::WIDEST { place.column.saturating_sub(Self::LEAD) } else { 0 };
+        let first =
+            if line.chars().count() > Self::WIDEST { place.column.saturating_sub(Self::LEAD) } else { 0 };
         let hidden = document.hidden_in(place.line);
         let mut excerpt = Self { line: String::new(), before: 0, width: 0 };
         let mut length = 0;

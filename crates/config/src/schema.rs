@@ -201,7 +201,9 @@ pub(crate) fn branches_of(schema: &Value) -> impl Iterator<Item = &Value> {
 pub fn published_schema<T: JsonSchema>() -> Value {
     let mut schema = Schema::of::<T>().root;
     if let Some(root) = schema.as_object_mut() {
-        for definition in root.get_mut("$defs").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut) {
+        for definition in
+            root.get_mut("$defs").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut)
+        {
             accept_variables_below(definition);
         }
         accept_variables_in_children(root);

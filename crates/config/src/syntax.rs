@@ -18,10 +18,26 @@ const MEANINGS: &[(&str, &str, &str)] = &[
     ("while parsing a block collection", "a list item without `-`, or a key indented like the list", LINE_UP),
     ("simple key expect", "a line without `:` stands where a key must be", "write `key: value`"),
     ("simple key", "a `:` or a value is missing", "write `key: value`"),
-    ("while parsing a flow mapping", "the `{…}` is not closed, or `,` is missing in it", "write `}` or `,` here"),
-    ("while parsing a flow sequence", "the `[…]` is not closed, or `,` is missing in it", "write `]` or `,` here"),
-    ("illegal placement of ':'", "the `[…]` or `{…}` above is not closed", "write `]` or `}` before this line"),
-    ("invalid indentation in flow", "the `[…]` or `{…}` above is not closed", "write `]` or `}` before this line"),
+    (
+        "while parsing a flow mapping",
+        "the `{…}` is not closed, or `,` is missing in it",
+        "write `}` or `,` here",
+    ),
+    (
+        "while parsing a flow sequence",
+        "the `[…]` is not closed, or `,` is missing in it",
+        "write `]` or `,` here",
+    ),
+    (
+        "illegal placement of ':'",
+        "the `[…]` or `{…}` above is not closed",
+        "write `]` or `}` before this line",
+    ),
+    (
+        "invalid indentation in flow",
+        "the `[…]` or `{…}` above is not closed",
+        "write `]` or `}` before this line",
+    ),
     ("misplaced bracket", "a closing `]` or `}` without its opening", "remove it, or put the text in quotes"),
     ("recursion limit", "lists and maps stand too deep in one another", "at most 64 levels are read"),
     ("while parsing a node", "a value is missing", "write a value, or remove the extra `,`"),
@@ -38,6 +54,11 @@ const MEANINGS: &[(&str, &str, &str)] = &[
     ("unexpected character", "a value cannot begin with this character", QUOTE),
     ("comment intercepting", "a text over several lines has a comment within", "use quotes or a `|` block"),
     ("block sequence entries", "a list item cannot stand here", "begin the list in a line of its own"),
+    (
+        "did not find expected <document",
+        "a second value begins after the first",
+        "keep one map at the top level",
+    ),
     ("found incompatible", "only YAML 1.2 is read", "remove the `%YAML` line"),
 ];
 
@@ -77,7 +98,8 @@ pub(crate) fn explain(error: &ScanError, text: &str) -> Located {
 /// The last line before `line` that has more than a comment.
 fn last_line_before(line: usize, text: &str) -> Option<Place> {
     let before = lines(text).enumerate().take(line.saturating_sub(1));
-    let (index, found) = before.filter(|(_, text)| !text.trim().is_empty() && !text.trim_start().starts_with('#')).last()?;
+    let (index, found) =
+        before.filter(|(_, text)| !text.trim().is_empty() && !text.trim_start().starts_with('#')).last()?;
     let column = found.chars().take_while(|c| c.is_whitespace()).count() + 1;
     Some(Place { line: index + 1, column, width: found.trim().chars().count() })
 }

@@ -55,7 +55,9 @@ impl<'c> Checker<'c> {
     ) -> Result<&'c Value, Unfit> {
         let readings = readings(scalar, Kinds::ALL);
         for reading in &readings {
-            if let Some(branch) = branches.iter().find(|branch| self.accepts(branch, reading, DEEPEST_REFERENCE)) {
+            if let Some(branch) =
+                branches.iter().find(|branch| self.accepts(branch, reading, DEEPEST_REFERENCE))
+            {
                 return Ok(branch);
             }
         }
@@ -94,18 +96,25 @@ impl<'c> Checker<'c> {
         let parts = self.schema.parts(schema);
         fault(self.schema, &parts, value).is_none()
             && parts.iter().all(|part| {
-                ["oneOf", "anyOf"].iter().filter_map(|keyword| part.get(*keyword)?.as_array()).all(|branches| {
-                    branches.iter().any(|branch| self.accepts(branch, value, deeper))
-                })
+                ["oneOf", "anyOf"]
+                    .iter()
+                    .filter_map(|keyword| part.get(*keyword)?.as_array())
+                    .all(|branches| branches.iter().any(|branch| self.accepts(branch, value, deeper)))
             })
     }
 
     fn no_alternative(&mut self, branches: &'c [Value], node: &Node, shown: Place, path: &KeyPath) {
         self.hide_below(node, None);
+        let secret = branches.iter().any(|branch| self.may_be_secret(branch));
+        if secret {
+            self.hide(node);
+        }
         let expected = words::expected(self.schema, branches);
-        let message = format!("{} must be {expected}, {}", words::named(path), words::found(node, false));
+        let message = format!("{} must be {expected}, {}", words::named(path), words::found(node, secret));
         let mut problem = Located::error(path, Some(shown), message);
-        if let Some(remedy) = self.remedy(branches, node) {
+        if secret {
+            problem = problem.suggest("put it in quotes if it is text");
+        } else if let Some(remedy) = self.remedy(branches, node) {
             problem = problem.suggest(remedy);
         }
         self.findings.push(problem);
@@ -128,7 +137,10 @@ impl<'c> Checker<'c> {
 
     /// The names of the alternatives that are maps of one key.
     fn tags(&self, branches: &'c [Value]) -> BTreeSet<&'c str> {
-        branches.iter().filter_map(|branch| only_key(&Known::of(&self.schema.parts(branch), self.schema))).collect()
+        branches
+            .iter()
+            .filter_map(|branch| only_key(&Known::of(&self.schema.parts(branch), self.schema)))
+            .collect()
     }
 
     fn choose_map(
@@ -145,9 +157,11 @@ impl<'c> Checker<'c> {
         if let Some(tag) = inner_tag(&parts) {
             return self.choose_by_tag(tag, candidates, &parts, node, shown, path);
         }
-        let keys: Vec<Option<&'c str>> = parts.iter().map(|parts| only_key(&Known::of(parts, self.schema))).collect();
+        let keys: Vec<Option<&'c str>> =
+            parts.iter().map(|parts| only_key(&Known::of(parts, self.schema))).collect();
         if keys.iter().all(Option::is_some) {
-            let keyed: Vec<(&'c str, &'c Value)> = keys.into_iter().flatten().zip(candidates.iter().copied()).collect();
+            let keyed: Vec<(&'c str, &'c Value)> =
+                keys.into_iter().flatten().zip(candidates.iter().copied()).collect();
             return self.choose_by_key(branches, &keyed, node, entries, shown, path);
         }
         let scores: Vec<usize> = parts.iter().map(|parts| self.misfit(parts, entries)).collect();
@@ -260,7 +274,13 @@ impl<'c> Checker<'c> {
     }
 
     /// The alternative with the fewest faults when each is tried.
-    fn best_in_full(&mut self, candidates: &[&'c Value], node: &Node, shown: Place, path: &KeyPath) -> &'c Value {
+    fn best_in_full(
+        &mut self,
+        candidates: &[&'c Value],
+        node: &Node,
+        shown: Place,
+        path: &KeyPath,
+    ) -> &'c Value {
         let kept = std::mem::take(&mut self.findings);
         let hidden = self.hidden.places.len();
         let mut best: Option<(usize, &'c Value)> = None;

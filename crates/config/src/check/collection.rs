@@ -12,7 +12,13 @@ use crate::schema::Schema;
 pub(super) static ANYTHING: Value = Value::Bool(true);
 
 impl<'c> Checker<'c> {
-    pub(super) fn list(&mut self, facets: &Facets<'c>, items: &[Node], shown: Place, path: &KeyPath) -> Value {
+    pub(super) fn list(
+        &mut self,
+        facets: &Facets<'c>,
+        items: &[Node],
+        shown: Place,
+        path: &KeyPath,
+    ) -> Value {
         let count = items.len() as u64;
         let bound = |keyword| facets.parts.iter().find_map(|part| part.get(keyword)?.as_u64());
         let too_few = bound("minItems").is_some_and(|least| count < least);
@@ -49,7 +55,13 @@ impl<'c> Checker<'c> {
         }
     }
 
-    pub(super) fn map(&mut self, facets: &Facets<'c>, entries: &[Entry], shown: Place, path: &KeyPath) -> Value {
+    pub(super) fn map(
+        &mut self,
+        facets: &Facets<'c>,
+        entries: &[Entry],
+        shown: Place,
+        path: &KeyPath,
+    ) -> Value {
         let known = Known::of(&facets.parts, self.schema);
         let mut suggested = Vec::new();
         let mut values = Map::new();
@@ -62,10 +74,13 @@ impl<'c> Checker<'c> {
                 suggested.extend(self.unknown_key(&known, entry, path));
             }
         }
-        for name in known.required.iter().filter(|name| !values.contains_key(**name) && !suggested.contains(name)) {
+        for name in
+            known.required.iter().filter(|name| !values.contains_key(**name) && !suggested.contains(name))
+        {
             let message = format!("`{name}` is missing{}", words::within(path));
             let mut problem = Located::error(&path.key(name), Some(shown), message);
-            let description = known.properties.get(name).map(|schema| words::description(self.schema, schema));
+            let description =
+                known.properties.get(name).map(|schema| words::description(self.schema, schema));
             problem = problem.suggest(match description.flatten() {
                 Some(description) => format!("add `{name}:` ({description})"),
                 None => format!("add `{name}:`"),
@@ -108,13 +123,20 @@ pub(super) struct Known<'c> {
 impl<'c> Known<'c> {
     /// The keys of a schema's parts together: a flattened type and its alternatives are one map.
     pub(super) fn of(parts: &[&'c Map<String, Value>], schema: &'c Schema) -> Self {
-        let mut known =
-            Self { schema, properties: Default::default(), patterns: Vec::new(), others: Some(&ANYTHING), required: Vec::new() };
+        let mut known = Self {
+            schema,
+            properties: Default::default(),
+            patterns: Vec::new(),
+            others: Some(&ANYTHING),
+            required: Vec::new(),
+        };
         for part in parts {
             for (name, schema) in part.get("properties").and_then(Value::as_object).into_iter().flatten() {
                 known.properties.entry(name).or_insert(schema);
             }
-            for (pattern, schema) in part.get("patternProperties").and_then(Value::as_object).into_iter().flatten() {
+            for (pattern, schema) in
+                part.get("patternProperties").and_then(Value::as_object).into_iter().flatten()
+            {
                 known.patterns.push((pattern, schema));
             }
             for name in part.get("required").and_then(Value::as_array).into_iter().flatten() {
@@ -134,7 +156,12 @@ impl<'c> Known<'c> {
     }
 
     pub(super) fn value_schema(&self, key: &str) -> Option<&'c Value> {
-        let patterned = || self.patterns.iter().find(|(pattern, _)| self.schema.matches(pattern, key)).map(|(_, schema)| *schema);
+        let patterned = || {
+            self.patterns
+                .iter()
+                .find(|(pattern, _)| self.schema.matches(pattern, key))
+                .map(|(_, schema)| *schema)
+        };
         self.properties.get(key).copied().or_else(patterned).or(self.others)
     }
 }

@@ -83,11 +83,17 @@ impl<'c> Checker<'c> {
         shown: Place,
         path: &KeyPath,
     ) -> Value {
+        let secret = facets.secret || self.may_be_secret(schema);
+        if secret {
+            self.hide(node);
+        }
         let expected = words::expected(self.schema, [schema]);
-        let message = format!("{} must be {expected}, {}", words::named(path), words::found(node, facets.secret));
+        let message = format!("{} must be {expected}, {}", words::named(path), words::found(node, secret));
         let mut problem = Located::error(path, Some(shown), message);
         if facets.secret && value != &Value::Null {
             problem = problem.suggest("put it in quotes");
+        } else if secret {
+            problem = problem.suggest(words::AS_A_LIST);
         } else if let Some(remedy) = words::remedy(self.schema, schema, node) {
             problem = problem.suggest(remedy);
         }
@@ -141,8 +147,9 @@ impl<'c> Checker<'c> {
         let found = words::value_found(scalar, value, secret);
         let message = format!("{} must be {}; {found}", words::named(path), words::one_of(allowed));
         let mut problem = Located::error(path, Some(shown), message);
-        let lower = scalar.text().to_lowercase();
-        let close = nearest(&lower, allowed.iter().copied());
+        let lower: Vec<String> = allowed.iter().map(|word| word.to_lowercase()).collect();
+        let close = nearest(&scalar.text().to_lowercase(), lower.iter().map(String::as_str));
+        let close = close.and_then(|close| allowed.iter().find(|word| word.to_lowercase() == close));
         // What a variable holds is not shown, and what is like it would tell as much.
         if let Some(close) = close.filter(|_| !scalar.has_variables()) {
             problem = problem.suggest(format!("did you mean `{close}`?"));
@@ -207,7 +214,9 @@ fn core_number(text: &str) -> Option<Number> {
 
 /// The first fault of a scalar under the parts of a schema.
 pub(super) fn fault(schema: &Schema, parts: &[&Map<String, Value>], value: &Value) -> Option<Fault> {
-    parts.iter().find_map(|part| fault_of_kind(part, value))
+    parts
+        .iter()
+        .find_map(|part| fault_of_kind(part, value))
         .or_else(|| parts.iter().find_map(|part| fault_of_value(schema, part, value)))
 }
 
@@ -221,7 +230,8 @@ fn fault_of_kind(part: &Map<String, Value>, value: &Value) -> Option<Fault> {
 }
 
 fn fault_of_value(schema: &Schema, part: &Map<String, Value>, value: &Value) -> Option<Fault> {
-    let is_optional_null = value.is_null() && part.get("type").is_some_and(|types| words::names_type(types, "null"));
+    let is_optional_null =
+        value.is_null() && part.get("type").is_some_and(|types| words::names_type(types, "null"));
     if !is_optional_null && words::refuses_constant(part, value) {
         return Some(Fault::Word);
     }

@@ -18,7 +18,11 @@ pub(super) fn named(path: &KeyPath) -> String {
 
 /// A place in which a key stands.
 pub(super) fn within(path: &KeyPath) -> String {
-    if path.as_str().is_empty() { " at the top level".to_owned() } else { format!(" in `{}`", shown_path(path)) }
+    if path.as_str().is_empty() {
+        " at the top level".to_owned()
+    } else {
+        format!(" in `{}`", shown_path(path))
+    }
 }
 
 /// A path without control characters; paths hold keys of the file.
@@ -78,7 +82,8 @@ fn expectations<'c>(
     }
     let kinds = schema.kinds(alternative);
     let whole = parts.iter().any(|part| part.get("type").is_some_and(|types| names_type(types, "integer")));
-    let text = if parts.iter().any(|part| part.contains_key("pattern")) { form(&parts) } else { "text".to_owned() };
+    let text =
+        if parts.iter().any(|part| part.contains_key("pattern")) { form(&parts) } else { "text".to_owned() };
     let number = if whole { "a whole number" } else { "a number" };
     let by_kind = [
         (Kinds::BOOL, "`true` or `false`"),
@@ -108,7 +113,8 @@ pub(super) fn found(node: &Node, secret: bool) -> String {
         Data::Map(_) => return "found a map".to_owned(),
         Data::Scalar(scalar) => scalar,
     };
-    let value = if scalar.plain { core_value(scalar.text()) } else { Value::String(scalar.text().to_owned()) };
+    let value =
+        if scalar.plain { core_value(scalar.text()) } else { Value::String(scalar.text().to_owned()) };
     let kind = match value {
         Value::Number(_) => "number",
         Value::Bool(_) => "truth value",
@@ -138,19 +144,32 @@ pub(super) fn value_found(scalar: &Scalar, value: &Value, secret: bool) -> Strin
     }
 }
 
+/// How a list is written.
+pub(super) const AS_A_LIST: &str = "write each item in a line of its own after `- `";
+
+/// Whether a scalar can stand in `[…]` as it is.
+fn is_simple(scalar: &Scalar) -> bool {
+    let text = scalar.text();
+    !scalar.has_variables()
+        && !text.is_empty()
+        && text.chars().all(|c| c.is_alphanumeric() || "-_./*".contains(c))
+}
+
 /// What to write instead of a value of the wrong kind.
 pub(super) fn remedy(schema: &Schema, expected: &Value, node: &Node) -> Option<String> {
     let kinds = schema.kinds(expected);
     let parts = schema.parts(expected);
+    let only_list = kinds.has(Kinds::LIST) && !kinds.has(Kinds::TEXT);
     match &node.data {
         _ if kinds.has(Kinds::MAP) && !kinds.has(Kinds::TEXT) && !kinds.has(Kinds::LIST) => {
             let known = Known::of(&schema.parts(expected), schema);
             let list = short_list(known.properties.keys().copied())?;
             Some(format!("its keys are {list}"))
         }
-        _ if kinds.has(Kinds::LIST) && !kinds.has(Kinds::TEXT) => {
-            Some("write each item in a line of its own after `- `".to_owned())
+        Data::Scalar(scalar) if only_list && is_simple(scalar) => {
+            Some(format!("write it as a list: `[{}]`", quoted(scalar.text())))
         }
+        _ if only_list => Some(AS_A_LIST.to_owned()),
         Data::Scalar(scalar) if !scalar.has_variables() => scalar_remedy(kinds, &parts, scalar),
         _ => None,
     }
@@ -203,7 +222,10 @@ pub(super) fn form(parts: &[Part<'_>]) -> String {
 
 /// An example of a text with a pattern.
 pub(super) fn example<'c>(parts: &[Part<'c>]) -> Option<&'c str> {
-    parts.iter().filter(|part| part.contains_key("pattern")).find_map(|part| part.get("examples")?.get(0)?.as_str())
+    parts
+        .iter()
+        .filter(|part| part.contains_key("pattern"))
+        .find_map(|part| part.get("examples")?.get(0)?.as_str())
 }
 
 /// The words that a part of a schema fixes by `const` or `enum`.
@@ -231,7 +253,8 @@ pub(super) fn is_only_words(schema: &Schema, alternative: &Value) -> bool {
 /// Whether `const` or `enum` refuses a value.
 pub(super) fn refuses_constant(part: &Map<String, Value>, value: &Value) -> bool {
     let listed = part.get("enum").and_then(Value::as_array);
-    listed.is_some_and(|listed| !listed.contains(value)) || part.get("const").is_some_and(|fixed| fixed != value)
+    listed.is_some_and(|listed| !listed.contains(value))
+        || part.get("const").is_some_and(|fixed| fixed != value)
 }
 
 /// Whether `type` names `name`, alone or among others.
@@ -275,15 +298,19 @@ fn compare(a: &Number, b: &Number) -> std::cmp::Ordering {
 
 /// The range of a number: "between 1 and 65535".
 pub(super) fn range(parts: &[Part<'_>]) -> String {
-    let [least, most, above, below] = BOUNDS.map(|keyword| parts.iter().find_map(|part| bound(part, keyword)));
+    let [least, most, above, below] =
+        BOUNDS.map(|keyword| parts.iter().find_map(|part| bound(part, keyword)));
     match (&least, &most, &above, &below) {
+        (Some(least), Some(most), ..) if compare(least, most).is_eq() => number(least),
         (Some(least), Some(most), ..) => format!("between {} and {}", number(least), number(most)),
         (Some(least), None, _, None) => format!("{} or more", number(least)),
         (None, Some(most), None, _) => format!("{} or less", number(most)),
         _ => {
             let ends = [("at least", least), ("more than", above), ("at most", most), ("less than", below)];
-            let said: Vec<String> =
-                ends.into_iter().filter_map(|(word, end)| Some(format!("{word} {}", number(&end?)))).collect();
+            let said: Vec<String> = ends
+                .into_iter()
+                .filter_map(|(word, end)| Some(format!("{word} {}", number(&end?))))
+                .collect();
             said.join(" and ")
         }
     }

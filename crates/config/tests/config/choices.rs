@@ -6,7 +6,9 @@ use crate::report;
 
 #[test]
 fn a_word_that_is_not_in_the_list() {
-    assert_snapshot!(report(&["version: 1", "services:", "  - name: a", "    targets: [x]", "    policy: {mode: enforced}"]), @r"
+    let lines =
+        ["version: 1", "services:", "  - name: a", "    targets: [x]", "    policy: {mode: enforced}"];
+    assert_snapshot!(report(&lines), @r"
     error: `services[0].policy.mode` must be one of `enforce`, `shadow`, `off`; found `enforced`
      --> gate.yaml:5:20
       |
@@ -17,7 +19,9 @@ fn a_word_that_is_not_in_the_list() {
 
 #[test]
 fn a_word_in_the_wrong_case() {
-    assert_snapshot!(report(&["version: 1", "services:", "  - name: a", "    targets: [x]", "    policy: {level: Very_High}"]), @r"
+    let lines =
+        ["version: 1", "services:", "  - name: a", "    targets: [x]", "    policy: {level: Very_High}"];
+    assert_snapshot!(report(&lines), @r"
     error: `services[0].policy.level` must be one of `low`, `very-high`; found `Very_High`
      --> gate.yaml:5:21
       |
@@ -28,7 +32,8 @@ fn a_word_in_the_wrong_case() {
 
 #[test]
 fn a_list_for_a_word() {
-    assert_snapshot!(report(&["version: 1", "services:", "  - name: a", "    targets: [x]", "    policy: {mode: [off]}"]), @r"
+    let lines = ["version: 1", "services:", "  - name: a", "    targets: [x]", "    policy: {mode: [off]}"];
+    assert_snapshot!(report(&lines), @r"
     error: `services[0].policy.mode` must be one of `enforce`, `shadow`, `off`, found a list
      --> gate.yaml:5:14
       |
@@ -39,7 +44,16 @@ fn a_list_for_a_word() {
 
 #[test]
 fn an_unknown_tag() {
-    assert_snapshot!(report(&["version: 1", "services:", "  - name: a", "    targets: [x]", "    policy:", "      authenticate:", "        - {type: jwtt, key: hunter2}"]), @r"
+    let lines = [
+        "version: 1",
+        "services:",
+        "  - name: a",
+        "    targets: [x]",
+        "    policy:",
+        "      authenticate:",
+        "        - {type: jwtt, key: hunter2}",
+    ];
+    assert_snapshot!(report(&lines), @r"
     error: `services[0].policy.authenticate[0].type` must be one of `jwt`, `api_key`, `anonymous`; found `jwtt`
      --> gate.yaml:7:18
       |
@@ -50,7 +64,17 @@ fn an_unknown_tag() {
 
 #[test]
 fn a_missing_tag() {
-    assert_snapshot!(report(&["version: 1", "services:", "  - name: a", "    targets: [x]", "    policy:", "      authenticate:", "        - issuer: b", "          key: hunter2"]), @r"
+    let lines = [
+        "version: 1",
+        "services:",
+        "  - name: a",
+        "    targets: [x]",
+        "    policy:",
+        "      authenticate:",
+        "        - issuer: b",
+        "          key: hunter2",
+    ];
+    assert_snapshot!(report(&lines), @r"
     error: `type` is missing in `services[0].policy.authenticate[0]`
      --> gate.yaml:7:11
       |
@@ -61,7 +85,17 @@ fn a_missing_tag() {
 
 #[test]
 fn a_fault_within_the_tagged_alternative() {
-    assert_snapshot!(report(&["version: 1", "services:", "  - name: a", "    targets: [x]", "    policy:", "      authenticate:", "        - type: jwt", "          isuer: b"]), @r"
+    let lines = [
+        "version: 1",
+        "services:",
+        "  - name: a",
+        "    targets: [x]",
+        "    policy:",
+        "      authenticate:",
+        "        - type: jwt",
+        "          isuer: b",
+    ];
+    assert_snapshot!(report(&lines), @r"
     error: unknown key `isuer` in `services[0].policy.authenticate[0]`
      --> gate.yaml:8:11
       |
@@ -72,7 +106,15 @@ fn a_fault_within_the_tagged_alternative() {
 
 #[test]
 fn an_alternative_by_key_misspelled() {
-    assert_snapshot!(report(&["version: 1", "services:", "  - name: a", "    targets: [x]", "    policy:", "      limit: {rates: {count: 1, per: 1s}}"]), @r"
+    let lines = [
+        "version: 1",
+        "services:",
+        "  - name: a",
+        "    targets: [x]",
+        "    policy:",
+        "      limit: {rates: {count: 1, per: 1s}}",
+    ];
+    assert_snapshot!(report(&lines), @r"
     error: unknown key `rates` in `services[0].policy.limit`
      --> gate.yaml:6:15
       |
@@ -83,7 +125,17 @@ fn an_alternative_by_key_misspelled() {
 
 #[test]
 fn two_alternatives_by_key() {
-    assert_snapshot!(report(&["version: 1", "services:", "  - name: a", "    targets: [x]", "    policy:", "      limit:", "        rate: {count: 1, per: 1s}", "        parallel: 3"]), @r"
+    let lines = [
+        "version: 1",
+        "services:",
+        "  - name: a",
+        "    targets: [x]",
+        "    policy:",
+        "      limit:",
+        "        rate: {count: 1, per: 1s}",
+        "        parallel: 3",
+    ];
+    assert_snapshot!(report(&lines), @r"
     error: `services[0].policy.limit` can have only one of `rate` and `parallel`
      --> gate.yaml:6:7
       |
@@ -94,7 +146,9 @@ fn two_alternatives_by_key() {
 
 #[test]
 fn an_alternative_by_key_without_its_value() {
-    assert_snapshot!(report(&["version: 1", "services:", "  - name: a", "    targets: [x]", "    policy:", "      limit: rate"]), @r#"
+    let lines =
+        ["version: 1", "services:", "  - name: a", "    targets: [x]", "    policy:", "      limit: rate"];
+    assert_snapshot!(report(&lines), @r#"
     error: `services[0].policy.limit` must be a map or `unlimited`, found the text "rate"
      --> gate.yaml:6:14
       |
@@ -105,7 +159,15 @@ fn an_alternative_by_key_without_its_value() {
 
 #[test]
 fn a_word_written_as_a_key() {
-    assert_snapshot!(report(&["version: 1", "services:", "  - name: a", "    targets: [x]", "    policy:", "      limit: {unlimited: {}}"]), @r"
+    let lines = [
+        "version: 1",
+        "services:",
+        "  - name: a",
+        "    targets: [x]",
+        "    policy:",
+        "      limit: {unlimited: {}}",
+    ];
+    assert_snapshot!(report(&lines), @r"
     error: unknown key `unlimited` in `services[0].policy.limit`
      --> gate.yaml:6:15
       |
@@ -116,7 +178,15 @@ fn a_word_written_as_a_key() {
 
 #[test]
 fn a_fault_within_the_alternative_by_key() {
-    assert_snapshot!(report(&["version: 1", "services:", "  - name: a", "    targets: [x]", "    policy:", "      limit: {rate: {count: -1}}"]), @r"
+    let lines = [
+        "version: 1",
+        "services:",
+        "  - name: a",
+        "    targets: [x]",
+        "    policy:",
+        "      limit: {rate: {count: -1}}",
+    ];
+    assert_snapshot!(report(&lines), @r"
     error: `per` is missing in `services[0].policy.limit.rate`
      --> gate.yaml:6:15
       |
@@ -133,7 +203,15 @@ fn a_fault_within_the_alternative_by_key() {
 
 #[test]
 fn one_or_many_of_the_wrong_kind() {
-    assert_snapshot!(report(&["version: 1", "services:", "  - name: a", "    targets: [x]", "    policy:", "      headers: {a: b}"]), @r"
+    let lines = [
+        "version: 1",
+        "services:",
+        "  - name: a",
+        "    targets: [x]",
+        "    policy:",
+        "      headers: {a: b}",
+    ];
+    assert_snapshot!(report(&lines), @r"
     error: `services[0].policy.headers` must be text or a list, found a map
      --> gate.yaml:6:7
       |
@@ -144,7 +222,15 @@ fn one_or_many_of_the_wrong_kind() {
 
 #[test]
 fn a_fault_within_one_of_many() {
-    assert_snapshot!(report(&["version: 1", "services:", "  - name: a", "    targets: [x]", "    policy:", "      headers: [a, 5]"]), @r#"
+    let lines = [
+        "version: 1",
+        "services:",
+        "  - name: a",
+        "    targets: [x]",
+        "    policy:",
+        "      headers: [a, 5]",
+    ];
+    assert_snapshot!(report(&lines), @r#"
     error: `services[0].policy.headers[1]` must be text, found the number `5`
      --> gate.yaml:6:20
       |
@@ -155,7 +241,8 @@ fn a_fault_within_one_of_many() {
 
 #[test]
 fn a_number_or_a_word() {
-    assert_snapshot!(report(&["version: 1", "services:", "  - name: a", "    targets: [x]", "    policy: {workers: many}"]), @r#"
+    let lines = ["version: 1", "services:", "  - name: a", "    targets: [x]", "    policy: {workers: many}"];
+    assert_snapshot!(report(&lines), @r#"
     error: `services[0].policy.workers` must be a whole number or `auto`, found the text "many"
      --> gate.yaml:5:23
       |

@@ -21,8 +21,6 @@ fn survives(text: &str) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
-
     #[test]
     fn any_text(text in any::<String>()) {
         survives(&text);
@@ -36,16 +34,80 @@ proptest! {
     #[test]
     fn files_with_a_piece_replaced(at in 0..SOUND.len(), length in 0..12_usize, piece in prop::sample::select(PIECES)) {
         let end = (at + length).min(SOUND.len());
-        survives(&format!("{}{piece}{}", &SOUND[..at], &SOUND[end..]));
+        // It is all ASCII.
+        let (before, after) = (SOUND.get(..at).unwrap_or_default(), SOUND.get(end..).unwrap_or_default());
+        survives(&format!("{before}{piece}{after}"));
     }
 }
 
 const PIECES: &[&str] = &[
-    "version: 1\n", "listen:", "services:\n", "policy:", "  ", "    ", "\n", "\r", "\r\n", "\t", "- ", "? ", ": ", ":",
-    "a", "port", "port: ", "mode: off", "'", "\"", "\\", "\\u12", "[", "]", "{", "}", ",", "|\n", ">-\n", "|2+\n",
-    "&a", "*a", "!!int ", "!", "!<x>", "%YAML 1.2\n", "%TAG ! x\n", "---\n", "--- ", "...\n", "#", " #x\n", "<<: ", "~",
-    "null", "${", "${A}", "${B}", "${C}", "${D:-", "$$", "}", "file://", "file:///dev/null", "0x", "1e999", ".nan", "-",
-    "é", "\u{2028}", "\u{85}", "\u{feff}", "\u{0}", "\u{7f}", "type: api_key", "key: ", "limit: {rate: ",
+    "version: 1\n",
+    "listen:",
+    "services:\n",
+    "policy:",
+    "  ",
+    "    ",
+    "\n",
+    "\r",
+    "\r\n",
+    "\t",
+    "- ",
+    "? ",
+    ": ",
+    ":",
+    "a",
+    "port",
+    "port: ",
+    "mode: off",
+    "'",
+    "\"",
+    "\\",
+    "\\u12",
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+    "|\n",
+    ">-\n",
+    "|2+\n",
+    "&a",
+    "*a",
+    "!!int ",
+    "!",
+    "!<x>",
+    "%YAML 1.2\n",
+    "%TAG ! x\n",
+    "---\n",
+    "--- ",
+    "...\n",
+    "#",
+    " #x\n",
+    "<<: ",
+    "~",
+    "null",
+    "${",
+    "${A}",
+    "${B}",
+    "${C}",
+    "${D:-",
+    "$$",
+    "}",
+    "file://",
+    "file:///dev/null",
+    "0x",
+    "1e999",
+    ".nan",
+    "-",
+    "é",
+    "\u{2028}",
+    "\u{85}",
+    "\u{feff}",
+    "\u{0}",
+    "\u{7f}",
+    "type: api_key",
+    "key: ",
+    "limit: {rate: ",
 ];
 
 const SOUND: &str = "\
@@ -71,9 +133,8 @@ fn depth_is_bounded_in_blocks_and_brackets() {
         let messages = survives(&text);
         assert_eq!(messages.len(), 1, "{messages:?}");
     }
-    let nested = |depth: usize| {
-        format!("version: 1\nextra: {}1{}\n", "[".repeat(depth - 1), "]".repeat(depth - 1))
-    };
+    let nested =
+        |depth: usize| format!("version: 1\nextra: {}1{}\n", "[".repeat(depth - 1), "]".repeat(depth - 1));
     assert!(survives(&nested(DEEPEST)).is_empty());
     assert_eq!(survives(&nested(DEEPEST + 1)), [too_deep]);
 }
@@ -94,11 +155,17 @@ fn laughs_are_refused() {
 
 #[test]
 fn variables_cannot_fill_the_memory() {
-    let text = format!("version: 1\nlabels:\n{}", (0..300).map(|n| format!("  k{n}: ${{BIG}}\n")).collect::<String>());
+    let text = format!(
+        "version: 1\nlabels:\n{}",
+        (0..300).map(|n| format!("  k{n}: ${{BIG}}\n")).collect::<String>()
+    );
     let big = "x".repeat(100_000);
-    let loaded = load_text::<Root>("gate.yaml", &text, &ConfigFolder::new("/nowhere"), &|_| Some(big.clone()));
+    let loaded =
+        load_text::<Root>("gate.yaml", &text, &ConfigFolder::new("/nowhere"), &|_| Some(big.clone()));
     let message = "the variables put more than 16MiB into this configuration";
-    assert!(loaded.problems.iter().all(|located| located.problem.message == message || located.place.is_none()));
+    assert!(
+        loaded.problems.iter().all(|located| located.problem.message == message || located.place.is_none())
+    );
     assert!(!loaded.problems.is_empty());
 }
 

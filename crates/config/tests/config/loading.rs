@@ -61,7 +61,9 @@ fn a_whole_file_becomes_its_value() {
         assert!(matches!(&policy.headers, OneOrMany::Many(names) if names == &["x-one"]));
         assert!(matches!(policy.workers, Workers::Fixed(4)));
         assert!(matches!(policy.authenticate[0], Method::Anonymous));
-        let Method::Jwt { issuer, key: None } = &policy.authenticate[1] else { panic!("not a jwt without key") };
+        let Method::Jwt { issuer, key: None } = &policy.authenticate[1] else {
+            panic!("not a jwt without key")
+        };
         assert_eq!(issuer, "https://id.example/");
     }
 }
@@ -115,7 +117,8 @@ services:
     authenticate: [{type: \"${TYPE}\"}]
 ";
     for (workers, fixed) in [("3", true), ("auto", false)] {
-        let root = sound(text, &[("WORKERS", workers), ("MODE", "off"), ("TYPE", "anonymous")]).value.unwrap();
+        let root =
+            sound(text, &[("WORKERS", workers), ("MODE", "off"), ("TYPE", "anonymous")]).value.unwrap();
         let policy = root.services[0].policy.as_ref().unwrap();
         assert_eq!(matches!(policy.workers, Workers::Fixed(3)), fixed);
         assert_eq!(policy.mode, Mode::Off);
@@ -160,7 +163,10 @@ fn a_file_that_cannot_be_read_is_a_problem() {
     };
     assert!(message(load(&path, &|_| None)).starts_with("the configuration cannot be read: No such file"));
     std::fs::write(&path, b"version: 1\nlabels: {a: \xff}\n").unwrap();
-    assert_eq!(message(load(&path, &|_| None)), "the configuration cannot be read: it is not UTF-8 text (line 2)");
+    assert_eq!(
+        message(load(&path, &|_| None)),
+        "the configuration cannot be read: it is not UTF-8 text (line 2)"
+    );
     std::fs::write(&path, vec![b'#'; portcullis_config::LARGEST_CONFIGURATION + 1]).unwrap();
     assert_eq!(message(load(&path, &|_| None)), "the file is larger than 4MiB");
 }

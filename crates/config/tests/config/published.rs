@@ -12,9 +12,7 @@ fn the_schema_accepts_variables_where_types_are_narrow() {
     assert_eq!(schema["title"], "Root");
     assert_eq!(schema["description"], "The whole configuration of the sample gateway.");
     let validator = jsonschema::validator_for(&schema).unwrap();
-    let file = |listen, policy| {
-        json!({"version": 1, "listen": listen, "services": [{"name": "a", "targets": ["b"], "policy": policy}]})
-    };
+    let file = |listen, policy| json!({"version": 1, "listen": listen, "services": [{"name": "a", "targets": ["b"], "policy": policy}]});
     for right in [
         file(json!({"port": 80, "http2": true, "timeout": "5s"}), json!({"mode": "off", "workers": 3})),
         file(
@@ -52,31 +50,31 @@ fn the_reference_is_markdown() {
 
     - `version`: whole number, required.
       The version of this format. Always `1`.
+    - `listen`: map, see [`listen`](#listen).
+      Where to listen.
+    - `services`: list of maps, see [`services[]`](#services).
+      The services behind the gateway.
+    - `labels`: map of names to text.
+      Labels that are copied into every log line.
     - `extra`: any value.
       Anything at all, kept as it is.
-    - `labels`: map of keys to text, default `{}`.
-      Labels that are copied into every log line.
-    - `listen`: [Listen](#listen).
-      Where to listen.
-    - `services`: list of [Service](#service).
-      The services behind the gateway.
 
-    ## Listen
+    ## `listen`
 
     One address and port.
 
     - `address`: text, default `127.0.0.1`.
       The address to bind.
-    - `body`: [ByteSize](#bytesize).
-      The largest accepted body.
+    - `port`: whole number, 1 to 65535.
+      The port to bind. Default `8080`.
     - `http2`: `true` or `false`, default `true`.
       Whether to speak HTTP/2.
-    - `port`: whole number, 1 to 65535, default `8080`.
-      The port to bind. Default `8080`.
     - `timeout`: [Period](#period), default `30s`.
       How long a request may take.
+    - `body`: [ByteSize](#bytesize).
+      The largest accepted body.
 
-    ## Service
+    ## `services[]`
 
     A service and what is asked of its callers.
 
@@ -84,29 +82,29 @@ fn the_reference_is_markdown() {
       A name for logs and metrics.
     - `targets`: list of text, at least 1 item, required.
       Where requests go.
-    - `policy`: [Policy](#policy).
+    - `policy`: map, see [`services[].policy`](#servicespolicy).
       What is asked of callers.
     - `share`: number, 0 to 1.
       A share of all requests, between 0 and 1.
 
-    ## Policy
+    ## `services[].policy`
 
     What is asked of callers.
 
-    - `authenticate`: list of [Method](#method).
-      The ways in which a caller may prove who it is.
-    - `headers`: [OneOrMany](#oneormany).
-      One header or several.
-    - `level`: [Level](#level).
-      What a page may load.
-    - `limit`: [Limit](#limit).
-      How callers are counted.
     - `mode`: [Mode](#mode), default `enforce`.
       Whether this policy decides.
+    - `authenticate`: list of maps, see [`services[].policy.authenticate[]`](#servicespolicyauthenticate).
+      The ways in which a caller may prove who it is.
+    - `limit`: map, see [`services[].policy.limit`](#servicespolicylimit).
+      How callers are counted.
+    - `level`: [Level](#level).
+      What a page may load.
+    - `headers`: [OneOrMany](#oneormany).
+      One header or several.
     - `workers`: [Workers](#workers).
       Numbers of workers, or `auto`.
 
-    ## Method
+    ## `services[].policy.authenticate[]`
 
     One way to prove who is calling.
 
@@ -122,7 +120,7 @@ fn the_reference_is_markdown() {
         The key itself.
     - `type: anonymous`: Nothing is asked.
 
-    ## Limit
+    ## `services[].policy.limit`
 
     How callers are counted.
 
@@ -158,21 +156,6 @@ fn the_reference_is_markdown() {
 
     For example `1MiB`.
 
-    ## Period
-
-    A duration with its unit, such as `250ms`, `30s`, `5m`, `1h`.
-
-    For example `30s`.
-
-    ## OneOrMany
-
-    One or several.
-
-    One of:
-
-    - text: One.
-    - list of text: Several.
-
     ## Level
 
     How strict to be.
@@ -192,6 +175,25 @@ fn the_reference_is_markdown() {
     - `shadow`: Decide and record, but let pass.
     - `off`: Do not run.
 
+    ## OneOrMany
+
+    One or several.
+
+    One of:
+
+    - text: One.
+    - list of text: Several.
+
+    ## Period
+
+    A duration with its unit, such as `250ms`, `30s`, `5m`, `1h`.
+
+    For example `30s`.
+
+    ## Secret
+
+    A secret. Write it as `${NAME}` or `file://path`, so that it stays out of the configuration file.
+
     ## Workers
 
     A number of workers.
@@ -200,10 +202,6 @@ fn the_reference_is_markdown() {
 
     - whole number: As many as this.
     - [WorkersWord](#workersword): As many as there are cores.
-
-    ## Secret
-
-    A secret. Write it as `${NAME}` or `file://path`, so that it stays out of the configuration file.
 
     ## WorkersWord
 

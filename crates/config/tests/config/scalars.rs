@@ -105,7 +105,8 @@ fn a_number_too_large_for_any_type() {
 
 #[test]
 fn a_share_out_of_range() {
-    assert_snapshot!(report(&["version: 1", "services:", "  - name: a", "    targets: [x]", "    share: 1.5"]), @r"
+    let lines = ["version: 1", "services:", "  - name: a", "    targets: [x]", "    share: 1.5"];
+    assert_snapshot!(report(&lines), @r"
     error: `services[0].share` must be between 0 and 1; found `1.5`
      --> gate.yaml:5:12
       |
@@ -116,7 +117,8 @@ fn a_share_out_of_range() {
 
 #[test]
 fn a_text_too_long() {
-    assert_snapshot!(report(&["version: 1", "services:", "  - name: abcdefghijklmnopqrstuvwxyz", "    targets: [x]"]), @r"
+    let lines = ["version: 1", "services:", "  - name: abcdefghijklmnopqrstuvwxyz", "    targets: [x]"];
+    assert_snapshot!(report(&lines), @r"
     error: `services[0].name` must have 1 to 20 characters; found `abcdefghijklmnopqrstuvwxyz`
      --> gate.yaml:3:11
       |

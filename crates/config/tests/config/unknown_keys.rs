@@ -6,7 +6,15 @@ use crate::report;
 
 #[test]
 fn an_unknown_key_names_the_nearest() {
-    assert_snapshot!(report(&["version: 1", "services:", "  - name: a", "    targets: [x]", "    policy:", "      authentciate: {}"]), @r"
+    let lines = [
+        "version: 1",
+        "services:",
+        "  - name: a",
+        "    targets: [x]",
+        "    policy:",
+        "      authentciate: {}",
+    ];
+    assert_snapshot!(report(&lines), @r"
     error: unknown key `authentciate` in `services[0].policy`
      --> gate.yaml:6:7
       |

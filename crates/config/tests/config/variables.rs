@@ -75,7 +75,8 @@ fn a_variable_in_a_key() {
 
 #[test]
 fn a_variable_of_the_wrong_type() {
-    assert_snapshot!(report_with(&["version: 1", "listen:", "  port: ${PORT}"], &[("PORT", "planted-port")]), @r"
+    let lines = ["version: 1", "listen:", "  port: ${PORT}"];
+    assert_snapshot!(report_with(&lines, &[("PORT", "planted-port")]), @r"
     error: `listen.port` must be a whole number, found the text that `${PORT}` stands for
      --> gate.yaml:3:9
       |
@@ -97,7 +98,9 @@ fn a_variable_out_of_range() {
 
 #[test]
 fn a_variable_that_is_not_in_the_list() {
-    assert_snapshot!(report_with(&["version: 1", "services:", "  - name: a", "    targets: [x]", "    policy:", "      mode: ${MODE}"], &[("MODE", "enforced")]), @r"
+    let lines =
+        ["version: 1", "services:", "  - name: a", "    targets: [x]", "    policy:", "      mode: ${MODE}"];
+    assert_snapshot!(report_with(&lines, &[("MODE", "enforced")]), @r"
     error: `services[0].policy.mode` must be one of `enforce`, `shadow`, `off`; `${MODE}` stands for something else
      --> gate.yaml:6:13
       |
@@ -108,7 +111,8 @@ fn a_variable_that_is_not_in_the_list() {
 
 #[test]
 fn a_variable_in_the_wrong_form() {
-    assert_snapshot!(report_with(&["version: 1", "listen:", "  timeout: ${WAIT}"], &[("WAIT", "planted")]), @r"
+    let lines = ["version: 1", "listen:", "  timeout: ${WAIT}"];
+    assert_snapshot!(report_with(&lines, &[("WAIT", "planted")]), @r"
     error: `listen.timeout` must be a duration with its unit; `${WAIT}` stands for something else
      --> gate.yaml:3:12
       |
@@ -119,7 +123,8 @@ fn a_variable_in_the_wrong_form() {
 
 #[test]
 fn a_variable_that_only_its_type_refuses() {
-    assert_snapshot!(report_with(&["version: 1", "listen:", "  address: ${HOST}"], &[("HOST", "planted.example")]), @r"
+    let lines = ["version: 1", "listen:", "  address: ${HOST}"];
+    assert_snapshot!(report_with(&lines, &[("HOST", "planted.example")]), @r"
     error: `listen.address`: invalid IP address syntax
      --> gate.yaml:3:12
       |

@@ -15,8 +15,8 @@ use super::{CoarseClock, Framing, GuardHandle, Limits, Phase, Place};
 /// it. Bytes are judged where the caller wants them to be; only an incomplete head, or what follows a
 /// request with Upgrade, is kept here. Writes pass.
 ///
-/// When hyper's connection has ended, the driver looks for [`GuardHandle::fault`]: one in a head is
-/// unanswered, and the connection, taken back with `into_parts`, is still open for the refusal.
+/// hyper takes a read that fails between requests for the client's leaving, and says nothing. So the driver
+/// polls it without shutdown, and afterwards looks for [`GuardHandle::fault`]: one in a head is unanswered.
 #[derive(Debug)]
 pub struct Guard<IO> {
     io: IO,
@@ -222,13 +222,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Guard<IO> {
         Poll::Ready(Ok(()))
     }
 
-    /// Shuts the connection down, unless a fault in a head is still to be answered: hyper takes the failed
-    /// read for the client's leaving and shuts down in silence, while the driver has a refusal to write.
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let guard = self.get_mut();
-        if guard.framing.fault().is_some_and(|fault| fault.place == Place::Head) {
-            return Pin::new(guard).poll_flush(context);
-        }
-        Pin::new(&mut guard.io).poll_shutdown(context)
+        Pin::new(&mut self.get_mut().io).poll_shutdown(context)
     }
 }

@@ -268,14 +268,17 @@ async fn answers_in_flight_and_then_the_refusal_reach_the_client() {
         hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(guard), service);
     let driving = async move {
         // hyper takes a failed read between requests for the client's leaving.
-        (&mut connection).await.unwrap();
+        std::future::poll_fn(|context| connection.poll_without_shutdown(context)).await.unwrap();
         let mut guard = connection.into_parts().io.into_inner();
         guard.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+        guard.shutdown().await.unwrap();
+        // Kept open: the client must see the end by the shutdown, while the driver still lingers.
+        guard
     };
     let (mut reader, mut writer) = tokio::io::split(client);
     let mut answers = Vec::new();
     let requests = [REQUEST, REQUEST, BAD].concat();
-    let ((), sent, read) =
+    let (_guard, sent, read) =
         tokio::join!(driving, writer.write_all(&requests), reader.read_to_end(&mut answers));
     sent.unwrap();
     read.unwrap();
