@@ -97,6 +97,7 @@ impl Ingress {
 pub struct Host {
     authority: HeaderValue,
     name_end: usize,
+    is_the_field: bool,
 }
 
 impl Host {
@@ -110,6 +111,12 @@ impl Host {
     #[must_use]
     pub const fn authority(&self) -> &HeaderValue {
         &self.authority
+    }
+
+    /// Whether the request's `Host` field says exactly this.
+    #[must_use]
+    pub const fn is_the_field(&self) -> bool {
+        self.is_the_field
     }
 
     /// From `Host`, or the authority of an absolute target or of HTTP/2. If both are there they must agree:
@@ -127,7 +134,8 @@ impl Host {
                 Self::parse(field.clone())
             }
             (None, Some(authority)) => {
-                HeaderValue::try_from(authority).map_err(|_| Reason::BadHost).and_then(Self::parse)
+                let host = HeaderValue::try_from(authority).map_err(|_| Reason::BadHost).and_then(Self::parse)?;
+                Ok(Self { is_the_field: false, ..host })
             }
             _ => Err(Reason::BadHost),
         }
@@ -155,9 +163,9 @@ impl Host {
         }
         if bytes.iter().any(u8::is_ascii_uppercase) {
             let lower = HeaderValue::from_bytes(&bytes.to_ascii_lowercase()).map_err(|_| Reason::BadHost)?;
-            return Ok(Self { authority: lower, name_end });
+            return Ok(Self { authority: lower, name_end, is_the_field: false });
         }
-        Ok(Self { authority: value, name_end })
+        Ok(Self { authority: value, name_end, is_the_field: true })
     }
 }
 

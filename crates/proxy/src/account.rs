@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use http::{Method, StatusCode, Version};
+use http::{HeaderValue, Method, StatusCode, Version};
 use portcullis_audit::{Event, Record};
-use portcullis_core::{Clock, Denial, Notes, Reason, RequestId, StageId, SystemClock, Verdict};
+use portcullis_core::{Clock, Denial, Notes, Reason, RequestId, StageId, SystemClock, Target, Verdict};
+use portcullis_pipeline::Host;
 
 use crate::body::BodyProgress;
 use crate::shared::Current;
@@ -33,8 +34,12 @@ pub(crate) struct Entry {
     pub(crate) started: Instant,
     pub(crate) socket: SocketAddr,
     pub(crate) method: Method,
-    pub(crate) path: Box<[u8]>,
-    pub(crate) host: Box<[u8]>,
+    /// The request's target and host, once they are known to have one form.
+    pub(crate) received: Option<(Target, Host)>,
+    /// The path as it came, of a request that has no one form.
+    pub(crate) raw_path: String,
+    /// The request's name as it is sent to both sides.
+    pub(crate) request_id: HeaderValue,
     pub(crate) version: Version,
     pub(crate) status: Option<StatusCode>,
     pub(crate) denial: Option<Denial>,
@@ -108,8 +113,8 @@ impl Entry {
             denial,
             peer: Some(self.socket.ip()),
             method: self.method.as_str(),
-            path: &self.path,
-            host: &self.host,
+            path: self.received.as_ref().map_or(self.raw_path.as_str(), |(target, _)| target.path()).as_bytes(),
+            host: self.received.as_ref().map_or("", |(_, host)| host.name()).as_bytes(),
             protocol_version: version_name(self.version),
             status: self.status.map(|status| status.as_u16()),
             route: route.map_or("", |route| &route.name),

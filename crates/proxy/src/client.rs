@@ -1,9 +1,10 @@
 //! One client's connection, as the exchanges on it see it.
 
-use std::cell::{Cell, RefCell};
-use std::net::SocketAddr;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
+use http::HeaderValue;
 use portcullis_core::Reason;
 
 use crate::tunnel::Tunnel;
@@ -14,6 +15,8 @@ use crate::wire::{Answering, GuardHandle};
 pub(crate) struct Client {
     pub(crate) socket: SocketAddr,
     pub(crate) secure: bool,
+    /// The address as the service is told it, once it was told.
+    address: OnceCell<HeaderValue>,
     /// HTTP/1 only.
     pub(crate) guard: Option<GuardHandle>,
     exchanges: Cell<usize>,
@@ -28,6 +31,7 @@ impl Client {
         Self {
             socket,
             secure,
+            address: OnceCell::new(),
             guard,
             exchanges: Cell::new(0),
             abandoned: Cell::new(0),
@@ -66,6 +70,17 @@ impl Client {
     /// Whether the connection leaves HTTP with the present answer.
     pub(crate) fn becomes_tunnel(&self) -> bool {
         self.tunnel.borrow().is_some()
+    }
+
+    /// The text of the client's address: of the connection's own it is made once.
+    pub(crate) fn address_text(&self, client: IpAddr) -> Option<HeaderValue> {
+        if client != self.socket.ip() {
+            return HeaderValue::try_from(client.to_string()).ok();
+        }
+        if self.address.get().is_none() {
+            let _: Result<(), HeaderValue> = self.address.set(HeaderValue::try_from(client.to_string()).ok()?);
+        }
+        self.address.get().cloned()
     }
 
     /// Says that a request is being answered, for as long as the token lives.

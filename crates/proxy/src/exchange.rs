@@ -40,6 +40,7 @@ async fn answer(worker: Rc<Worker>, client: Rc<Client>, request: Request<Incomin
         Ok(received) => received,
         Err(fault) => {
             account.notes.client = client.socket.ip().to_canonical();
+            account.raw_path = parts.uri.path().to_owned();
             return refuse(&current, Denial::new(fault.stage(), fault.reason()), account, None);
         }
     };
@@ -80,12 +81,13 @@ fn open_account(worker: &Worker, current: &Rc<Current>, client: &Client, parts: 
     let notes = Notes::new(worker.next_id(), SystemClock.now());
     Account::open(Entry {
         current: Rc::clone(current),
-        notes,
         started: Instant::now(),
         socket: client.socket,
         method: parts.method.clone(),
-        path: parts.uri.path().as_bytes().into(),
-        host: Box::default(),
+        received: None,
+        raw_path: String::new(),
+        request_id: respond::request_id_value(notes.request_id),
+        notes,
         version: parts.version,
         status: None,
         denial: None,
@@ -100,10 +102,7 @@ fn note_received(account: &mut Account, received: &Received) {
     account.notes.client = received.peer.client;
     account.notes.record(StageId::Protocol, Verdict::Passed);
     account.notes.record(StageId::Target, Verdict::Passed);
-    account.host = received.host.name().as_bytes().into();
-    if account.path.as_ref() != received.target.path().as_bytes() {
-        account.path = received.target.path().as_bytes().into();
-    }
+    account.received = Some((received.target.clone(), received.host.clone()));
 }
 
 fn head_of<'r>(parts: &'r request::Parts, received: &'r Received, now: portcullis_core::Timestamp) -> Head<'r> {
@@ -207,7 +206,7 @@ async fn finish(
     };
     route.hardening.apply(&exchange, &mut head.headers);
     respond::add_limit_fields(&account.notes, &mut head.headers);
-    head.headers.insert(respond::X_REQUEST_ID, respond::request_id_value(account.notes.request_id));
+    head.headers.insert(respond::X_REQUEST_ID, account.request_id.clone());
     account.notes.record(StageId::Forward, Verdict::Passed);
     account.status = Some(head.status);
     let body = body.into_response(client, &route.forward.timeouts, account, redactor).await;

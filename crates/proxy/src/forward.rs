@@ -8,7 +8,7 @@ use http::header::{CONNECTION, HOST, TE, UPGRADE};
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, request, response};
 use hyper::body::{Body, Incoming};
-use portcullis_core::{Clock, Notes, Principal, Reason, SystemClock};
+use portcullis_core::{Clock, Principal, Reason, SystemClock};
 use portcullis_harden::{Applies, Redaction, Redactor};
 use portcullis_pipeline::settings::{Forward, ForwardedFields, Timeouts};
 use portcullis_pipeline::{Admitted, Received, RoutePlan};
@@ -62,9 +62,60 @@ impl Forwarding<'_> {
         let route = admitted.route();
         let pool = self.current.pools.get(route.service.index()).ok_or(Reason::UpstreamUnavailable)?;
         let upgrade = self.offered_upgrade(route, pool, body.is_empty());
-        prepare(&mut parts, route, self.received, &account.notes, upgrade.as_ref());
+        self.prepare(&mut parts, route, account, upgrade.as_ref());
         let answer = self.try_targets(pool, &route.forward, parts, body, account).await;
         self.settle_upgrade(answer, upgrade.is_some()).await
+    }
+
+    /// Makes the request that the service receives out of the one that was judged: the same method, target and
+    /// fields, and what the gateway alone may add.
+    fn prepare(&self, parts: &mut request::Parts, route: &RoutePlan, account: &Account, upgrade: Option<&HeaderValue>) {
+        parts.uri = Uri::from(self.received.target.as_path_and_query().clone());
+        parts.version = Version::HTTP_11;
+        let headers = &mut parts.headers;
+        if !self.received.host.is_the_field() {
+            headers.insert(HOST, self.received.host.authority().clone());
+        }
+        headers.insert(respond::X_REQUEST_ID, account.request_id.clone());
+        self.add_forwarded(route.forward.forwarded, headers);
+        if let Some(principal) = &account.notes.principal {
+            add_identity(&route.forward, principal, headers);
+        }
+        if self.received.takes_trailers {
+            headers.insert(TE, HeaderValue::from_static("trailers"));
+        }
+        if let Some(upgrade) = upgrade {
+            headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(UPGRADE, upgrade.clone());
+        }
+        if let Some(redaction) = route.hardening.redaction() {
+            redaction.prepare_request(headers);
+        }
+    }
+
+    fn add_forwarded(&self, fields: ForwardedFields, headers: &mut HeaderMap) {
+        let received = self.received;
+        let proto = if received.peer.secure { "https" } else { "http" };
+        match fields {
+            ForwardedFields::None => {}
+            ForwardedFields::XForwarded => {
+                if let Some(client) = self.client.address_text(received.peer.client) {
+                    headers.insert(HeaderName::from_static("x-forwarded-for"), client);
+                }
+                headers.insert(HeaderName::from_static("x-forwarded-proto"), HeaderValue::from_static(proto));
+                headers.insert(HeaderName::from_static("x-forwarded-host"), received.host.authority().clone());
+            }
+            ForwardedFields::Forwarded => {
+                let client = match received.peer.client {
+                    std::net::IpAddr::V4(v4) => v4.to_string(),
+                    std::net::IpAddr::V6(v6) => format!("\"[{v6}]\""),
+                };
+                let host = received.host.authority().to_str().unwrap_or_default();
+                if let Ok(value) = HeaderValue::try_from(format!("for={client};host=\"{host}\";proto={proto}")) {
+                    headers.insert(http::header::FORWARDED, value);
+                }
+            }
+        }
     }
 
     async fn try_targets(
@@ -82,14 +133,15 @@ impl Forwarding<'_> {
         let again = (retries > 0 && body.is_empty() && is_idempotent(&parts.method)).then(|| Box::new(parts.clone()));
         let mut request = Request::from_parts(parts, body);
         let mut tried: SmallVec<[u32; 4]> = SmallVec::new();
+        // Close enough for the first try; another one looks at the clock again.
+        let (mut now, mut started) = (account.notes.received, account.started);
         loop {
-            let target = pool.choose(SystemClock.now(), &tried).map_err(|_| Reason::UpstreamUnavailable)?;
+            let target = pool.choose(now, &tried).map_err(|_| Reason::UpstreamUnavailable)?;
             account.upstream = Some(target.index);
             if !forward.preserve_host {
                 request.headers_mut().insert(HOST, target.host.clone());
             }
             let attempt = Attempt { forwarding: self, pool, target: Rc::clone(&target), timeouts: &forward.timeouts, end };
-            let started = Instant::now();
             let failure = match attempt.run(request, &mut timer).await {
                 Ok((response, lease)) => {
                     account.upstream_duration = Some(started.elapsed());
@@ -107,6 +159,7 @@ impl Forwarding<'_> {
             }
             retries -= 1;
             tried.push(target.index);
+            (now, started) = (SystemClock.now(), Instant::now());
             // What was never sent may go elsewhere whatever it is; what was sent only if sending it twice does no
             // harm (RFC 9110 section 9.2.2).
             request = match (unsent, &again) {
@@ -211,68 +264,31 @@ pub(crate) fn redactor_for(route: &RoutePlan, head: &mut HeaderMap) -> Result<Op
     }
 }
 
-/// Removes from an answer what concerned the connection to the service only (RFC 9110 section 7.6.1).
+/// Removes from an answer what concerned the connection to the service only (RFC 9110 section 7.6.1). Most
+/// answers have nothing of it, which one walk over their names shows.
 pub(crate) fn clean_answer(headers: &mut HeaderMap) {
-    if let Some(named) = headers.remove(CONNECTION) {
-        for name in named.to_str().unwrap_or_default().split(',').map(str::trim) {
-            if let Ok(name) = HeaderName::try_from(name) {
-                headers.remove(name);
-            }
+    let mut removed: SmallVec<[HeaderName; 4]> = SmallVec::new();
+    for name in headers.keys() {
+        let text = name.as_str();
+        // The first letters of all names below, and no more than a look at each field.
+        if matches!(text.as_bytes().first(), Some(b'c' | b'k' | b'p' | b't' | b'u')) && CONNECTION_ONLY.contains(&text) {
+            removed.push(name.clone());
         }
     }
-    for name in ["keep-alive", "proxy-connection", "proxy-authenticate", "transfer-encoding", "te", "upgrade"] {
+    if removed.contains(&CONNECTION) {
+        for value in headers.get_all(CONNECTION) {
+            let named = value.to_str().unwrap_or_default().split(',');
+            removed.extend(named.filter_map(|name| HeaderName::try_from(name.trim()).ok()));
+        }
+    }
+    for name in removed {
         headers.remove(name);
     }
 }
 
-/// Makes the request that the service receives out of the one that was judged: the same method, target and
-/// fields, and what the gateway alone may add.
-fn prepare(parts: &mut request::Parts, route: &RoutePlan, received: &Received, notes: &Notes, upgrade: Option<&HeaderValue>) {
-    let forward = &route.forward;
-    parts.uri = Uri::from(received.target.as_path_and_query().clone());
-    parts.version = Version::HTTP_11;
-    let headers = &mut parts.headers;
-    headers.insert(HOST, received.host.authority().clone());
-    headers.insert(respond::X_REQUEST_ID, respond::request_id_value(notes.request_id));
-    add_forwarded(forward.forwarded, received, headers);
-    if let Some(principal) = &notes.principal {
-        add_identity(forward, principal, headers);
-    }
-    if received.takes_trailers {
-        headers.insert(TE, HeaderValue::from_static("trailers"));
-    }
-    if let Some(upgrade) = upgrade {
-        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-        headers.insert(UPGRADE, upgrade.clone());
-    }
-    if let Some(redaction) = route.hardening.redaction() {
-        redaction.prepare_request(headers);
-    }
-}
-
-fn add_forwarded(fields: ForwardedFields, received: &Received, headers: &mut HeaderMap) {
-    let proto = if received.peer.secure { "https" } else { "http" };
-    match fields {
-        ForwardedFields::None => {}
-        ForwardedFields::XForwarded => {
-            if let Ok(client) = HeaderValue::try_from(received.peer.client.to_string()) {
-                headers.insert(HeaderName::from_static("x-forwarded-for"), client);
-            }
-            headers.insert(HeaderName::from_static("x-forwarded-proto"), HeaderValue::from_static(proto));
-            headers.insert(HeaderName::from_static("x-forwarded-host"), received.host.authority().clone());
-        }
-        ForwardedFields::Forwarded => {
-            let client = match received.peer.client {
-                std::net::IpAddr::V4(v4) => v4.to_string(),
-                std::net::IpAddr::V6(v6) => format!("\"[{v6}]\""),
-            };
-            let host = received.host.authority().to_str().unwrap_or_default();
-            if let Ok(value) = HeaderValue::try_from(format!("for={client};host=\"{host}\";proto={proto}")) {
-                headers.insert(http::header::FORWARDED, value);
-            }
-        }
-    }
-}
+/// What concerns the connection to the service only.
+const CONNECTION_ONLY: [&str; 7] =
+    ["connection", "keep-alive", "proxy-connection", "proxy-authenticate", "te", "transfer-encoding", "upgrade"];
 
 fn add_identity(forward: &Forward, principal: &Principal, headers: &mut HeaderMap) {
     for (name, source) in &forward.identity {

@@ -46,6 +46,12 @@ impl AsyncWrite for Transport {
     }
 
     fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        // For a head with a small body one plain write of a copy is cheaper than a gathering one.
+        let mut copy = [0; SMALL_WRITE];
+        if let Some(length) = gather(bufs, &mut copy) {
+            let whole = copy.get(..length).unwrap_or_default();
+            return each!(self, io => Pin::new(io).poll_write(cx, whole));
+        }
         each!(self, io => Pin::new(io).poll_write_vectored(cx, bufs))
     }
 
@@ -56,6 +62,20 @@ impl AsyncWrite for Transport {
             Self::ClientTls(io) => io.is_write_vectored(),
         }
     }
+}
+
+/// Writes of at most so many bytes are copied together.
+const SMALL_WRITE: usize = 2048;
+
+/// Copies `bufs` into `copy` one after the other, if they fit; the length of it all.
+fn gather(bufs: &[io::IoSlice<'_>], copy: &mut [u8; SMALL_WRITE]) -> Option<usize> {
+    let mut length = 0;
+    for buf in bufs {
+        let end = length + buf.len();
+        copy.get_mut(length..end)?.copy_from_slice(buf);
+        length = end;
+    }
+    Some(length)
 }
 
 /// A connection of which some bytes were read to find out what it is; they are read again first.

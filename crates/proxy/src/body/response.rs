@@ -67,7 +67,9 @@ impl Lease {
 
     /// Gives the connection back for the next request.
     pub(crate) fn give_back(&mut self, cx: &mut Context<'_>) {
-        self.drive(cx);
+        if self.connection.as_ref().is_some_and(|connection| !connection.is_reusable()) {
+            self.drive(cx);
+        }
         if let Some(connection) = self.connection.take() {
             self.in_flight.target.keep(connection, self.keep);
         }
