@@ -98,7 +98,8 @@ impl Client {
     /// When there is none.
     #[must_use]
     pub fn request(&self, method: &str, path: &str, fields: &[(&str, &str)]) -> Response {
-        self.send(method, path, fields, Empty::new().map_err(io::Error::other).boxed_unsync(), None).response()
+        self.send(method, path, fields, Empty::new().map_err(io::Error::other).boxed_unsync(), None)
+            .response()
     }
 
     /// Sends the head of a request whose body follows.
@@ -119,7 +120,8 @@ impl Client {
         body: Body,
         sending: Option<Sender<Bytes, io::Error>>,
     ) -> Stream {
-        let mut request = Request::builder().method(method).uri(format!("{}://api.example.com{path}", self.scheme));
+        let mut request =
+            Request::builder().method(method).uri(format!("{}://api.example.com{path}", self.scheme));
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
@@ -146,7 +148,8 @@ impl Stream {
     /// When the body has ended, or the stream has.
     pub fn send(&mut self, bytes: &str) -> &mut Self {
         let body = self.body.as_mut().expect("a body that has not ended");
-        wait(&self.runtime, body.send_data(Bytes::copy_from_slice(bytes.as_bytes()))).expect("an open stream");
+        wait(&self.runtime, body.send_data(Bytes::copy_from_slice(bytes.as_bytes())))
+            .expect("an open stream");
         self
     }
 
@@ -191,14 +194,18 @@ impl Stream {
         }
     }
 
-    /// Waits for the next piece of the answer's body, after its head. `None` at its end.
+    /// Waits for the next piece of the answer's body that is not empty, after its head. `None` at its end.
     ///
     /// # Panics
     /// When the stream is reset.
-    pub fn next(&mut self) -> Option<Vec<u8>> {
+    pub fn next_piece(&mut self) -> Option<Vec<u8>> {
         let incoming = self.incoming.as_mut().expect("the head was read");
-        let frame = wait(&self.runtime, incoming.frame())?.expect("no reset");
-        frame.into_data().ok().map(|data| data.to_vec())
+        loop {
+            let data = wait(&self.runtime, incoming.frame())?.expect("no reset").into_data().ok()?;
+            if !data.is_empty() {
+                return Some(data.to_vec());
+            }
+        }
     }
 
     /// Ends the request and waits for the whole answer; its head must not have been read. An answer that

@@ -59,7 +59,12 @@ impl Snapshot {
     ///
     /// # Errors
     /// [`Halt`] when a stage refuses or needs keys first.
-    pub fn admit<O: Observer>(&self, head: &Head<'_>, notes: &mut Notes, observer: &mut O) -> Result<Admitted<'_>, Halt> {
+    pub fn admit<O: Observer>(
+        &self,
+        head: &Head<'_>,
+        notes: &mut Notes,
+        observer: &mut O,
+    ) -> Result<Admitted<'_>, Halt> {
         let (id, parameters) = self.router.find(head).map_err(|reason| {
             notes.record(StageId::Route, Verdict::Denied(reason));
             observer.done(StageId::Route, notes);
@@ -152,8 +157,12 @@ impl Snapshot {
         }
         let service = self.service_of(route).map(|service| &*service.name).unwrap_or_default();
         let principal = notes.principal.clone();
-        let subject =
-            Subject { principal: principal.as_deref(), address: head.peer.client, route: &route.name, service };
+        let subject = Subject {
+            principal: principal.as_deref(),
+            address: head.peer.client,
+            route: &route.name,
+            service,
+        };
         let mut states: SmallVec<[LimitState; 2]> = SmallVec::new();
         let taken = self.limits.take(limits, &subject, head.now, &mut states);
         notes.limits.append(&mut states);
@@ -162,7 +171,13 @@ impl Snapshot {
 }
 
 /// Records what a stage decided, and stops the request if the stage is enforced.
-fn settle<O: Observer>(stage: StageId, mode: Mode, reason: Option<Reason>, notes: &mut Notes, observer: &mut O) -> Result<(), Halt> {
+fn settle<O: Observer>(
+    stage: StageId,
+    mode: Mode,
+    reason: Option<Reason>,
+    notes: &mut Notes,
+    observer: &mut O,
+) -> Result<(), Halt> {
     match reason {
         None => notes.record(stage, Verdict::Passed),
         Some(reason) if mode == Mode::Shadow => notes.record(stage, Verdict::Shadowed(reason)),
@@ -179,7 +194,12 @@ fn refuse<O: Observer>(stage: StageId, reason: Reason, notes: &mut Notes, observ
 }
 
 /// Where authentication is off or only shadows, the caller is anonymous to the stages that follow.
-fn settle_anonymous<O: Observer>(snapshot: &Snapshot, verdict: Verdict, notes: &mut Notes, observer: &mut O) -> Arc<Principal> {
+fn settle_anonymous<O: Observer>(
+    snapshot: &Snapshot,
+    verdict: Verdict,
+    notes: &mut Notes,
+    observer: &mut O,
+) -> Arc<Principal> {
     let principal = Arc::clone(snapshot.authentication.anonymous());
     notes.principal = Some(Arc::clone(&principal));
     notes.record(StageId::Authenticate, verdict);

@@ -101,7 +101,9 @@ pub fn explain(
     let denial = match outcome {
         Ok(_) => None,
         Err(Halt::Denied(denial)) => Some(denial),
-        Err(Halt::KeysNeeded(_)) => Some(Denial::new(StageId::Authenticate, portcullis_core::Reason::KeysUnavailable)),
+        Err(Halt::KeysNeeded(_)) => {
+            Some(Denial::new(StageId::Authenticate, portcullis_core::Reason::KeysUnavailable))
+        }
     };
     conclude(&notes, denial, teller.stories)
 }
@@ -118,10 +120,20 @@ fn conclude(notes: &Notes, denial: Option<Denial>, stages: Vec<StageStory>) -> E
 }
 
 /// Tells what was received and in which form the stages see it.
-fn tell_receipt(teller: &mut Teller<'_>, notes: &mut Notes, raw: &request::Parts, clean: &request::Parts, received: &Received) {
+fn tell_receipt(
+    teller: &mut Teller<'_>,
+    notes: &mut Notes,
+    raw: &request::Parts,
+    clean: &request::Parts,
+    received: &Received,
+) {
     notes.record(StageId::Protocol, Verdict::Passed);
-    let removed: Vec<&str> =
-        raw.headers.keys().filter(|name| !clean.headers.contains_key(*name)).map(http::HeaderName::as_str).collect();
+    let removed: Vec<&str> = raw
+        .headers
+        .keys()
+        .filter(|name| !clean.headers.contains_key(*name))
+        .map(http::HeaderName::as_str)
+        .collect();
     let seen = Map::from_iter([
         ("method".to_owned(), json!(raw.method.as_str())),
         ("host".to_owned(), json!(received.host.name())),

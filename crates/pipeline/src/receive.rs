@@ -79,7 +79,12 @@ impl Ingress {
     ///
     /// # Errors
     /// When the request is ambiguous or asks for something that is never forwarded.
-    pub fn receive(&self, parts: &mut http::request::Parts, socket: SocketAddr, secure: bool) -> Result<Received, Unreceivable> {
+    pub fn receive(
+        &self,
+        parts: &mut http::request::Parts,
+        socket: SocketAddr,
+        secure: bool,
+    ) -> Result<Received, Unreceivable> {
         if matches!(parts.method, Method::TRACE | Method::CONNECT) {
             return Err(Unreceivable::Head(Reason::MethodRefused));
         }
@@ -134,7 +139,8 @@ impl Host {
                 Self::parse(field.clone())
             }
             (None, Some(authority)) => {
-                let host = HeaderValue::try_from(authority).map_err(|_| Reason::BadHost).and_then(Self::parse)?;
+                let host =
+                    HeaderValue::try_from(authority).map_err(|_| Reason::BadHost).and_then(Self::parse)?;
                 Ok(Self { is_the_field: false, ..host })
             }
             _ => Err(Reason::BadHost),
@@ -155,7 +161,9 @@ impl Host {
         let (name, port) = bytes.split_at_checked(name_end).ok_or(Reason::BadHost)?;
         let port_is_fine = match port {
             [] => true,
-            [b':', digits @ ..] => !digits.is_empty() && digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
+            [b':', digits @ ..] => {
+                !digits.is_empty() && digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit)
+            }
             _ => false,
         };
         if name.is_empty() || !port_is_fine || !is_host_name(name) {
@@ -171,7 +179,9 @@ impl Host {
 
 fn is_host_name(name: &[u8]) -> bool {
     match name {
-        [b'[', inner @ .., b']'] => inner.iter().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')),
+        [b'[', inner @ .., b']'] => {
+            inner.iter().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'))
+        }
         _ => name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')),
     }
 }
@@ -256,7 +266,11 @@ impl FieldRules {
         rules.extend(HOP_BY_HOP.map(|name| (name.into(), FieldRule::HopByHop)));
         rules.extend(OWNED.map(|name| (name.into(), FieldRule::Owned)));
         rules.insert("expect".into(), FieldRule::Expect);
-        rules.extend(owned_by_configuration.into_iter().map(|name| (name.as_str().replace('_', "-").into(), FieldRule::Owned)));
+        rules.extend(
+            owned_by_configuration
+                .into_iter()
+                .map(|name| (name.as_str().replace('_', "-").into(), FieldRule::Owned)),
+        );
         let mut first_letters = [0u32; 64];
         for name in rules.keys() {
             if let (Some(letters), Some(bit)) = (first_letters.get_mut(name.len()), letter_bit(name)) {
@@ -297,8 +311,9 @@ impl FieldRules {
                 }
                 Some(FieldRule::HopByHop | FieldRule::Owned) => removed.push(name.clone()),
                 Some(FieldRule::Expect) => {
-                    let is_continue = headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
-                    if name == EXPECT && !is_continue {
+                    let is_continue =
+                        |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+                    if name == EXPECT && !headers.get_all(EXPECT).iter().all(is_continue) {
                         return Err(Reason::ExpectationFailed);
                     }
                     removed.push(name.clone());
@@ -322,7 +337,10 @@ impl FieldRules {
 /// The fields that `Connection` declares to concern this connection only.
 fn nominated(headers: &HeaderMap, removed: &mut SmallVec<[HeaderName; 8]>) -> Result<(), Reason> {
     for token in tokens(headers, &CONNECTION) {
-        if token.eq_ignore_ascii_case("close") || token.eq_ignore_ascii_case("keep-alive") || token.eq_ignore_ascii_case("upgrade") {
+        if token.eq_ignore_ascii_case("close")
+            || token.eq_ignore_ascii_case("keep-alive")
+            || token.eq_ignore_ascii_case("upgrade")
+        {
             continue;
         }
         if NEVER_HOP_BY_HOP.iter().any(|name| token.eq_ignore_ascii_case(name)) {
@@ -398,7 +416,8 @@ mod tests {
 
     #[test]
     fn what_connection_names_goes_and_what_it_must_not_name_is_refused() {
-        let (received, headers) = receive(request().header("connection", "close, X-Private").header("x-private", "1"));
+        let (received, headers) =
+            receive(request().header("connection", "close, X-Private").header("x-private", "1"));
         assert!(received.is_ok());
         assert!(!headers.contains_key("x-private") && !headers.contains_key("connection"));
         for name in NEVER_HOP_BY_HOP {
@@ -409,7 +428,8 @@ mod tests {
 
     #[test]
     fn an_upgrade_is_seen_only_where_both_fields_say_so() {
-        let (received, headers) = receive(request().header("connection", "Upgrade").header("upgrade", "websocket"));
+        let (received, headers) =
+            receive(request().header("connection", "Upgrade").header("upgrade", "websocket"));
         assert_eq!(received.unwrap().upgrade.unwrap(), "websocket");
         assert!(!headers.contains_key("upgrade"));
         let (received, _) = receive(request().header("upgrade", "websocket"));
@@ -421,7 +441,10 @@ mod tests {
         let refused = |request: http::request::Builder| receive(request).0.err().map(Unreceivable::reason);
         let builder = http::Request::builder;
         assert_eq!(refused(builder().uri("/a")), Some(Reason::BadHost));
-        assert_eq!(refused(builder().uri("/a").header("host", "a").header("host", "b")), Some(Reason::BadHost));
+        assert_eq!(
+            refused(builder().uri("/a").header("host", "a").header("host", "b")),
+            Some(Reason::BadHost)
+        );
         assert_eq!(refused(builder().uri("http://a/x").header("host", "b")), Some(Reason::BadHost));
         assert_eq!(refused(builder().uri("http://a/x").header("host", "A")), None);
         assert_eq!(refused(builder().uri("http://a/x")), None);
@@ -438,6 +461,8 @@ mod tests {
             assert_eq!(received.unwrap_err().reason(), Reason::MethodRefused);
         }
         let (received, _) = receive(request().header("expect", "a-miracle"));
+        assert_eq!(received.unwrap_err().reason(), Reason::ExpectationFailed);
+        let (received, _) = receive(request().header("expect", "100-continue").header("expect", "a-miracle"));
         assert_eq!(received.unwrap_err().reason(), Reason::ExpectationFailed);
         let (received, headers) = receive(request().header("expect", "100-continue"));
         assert!(received.is_ok() && !headers.contains_key("expect"));

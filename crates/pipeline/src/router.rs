@@ -50,14 +50,19 @@ impl HostPattern {
         let is_name = |name: &str| {
             !name.is_empty()
                 && name.split('.').all(|label| {
-                    !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+                    !label.is_empty()
+                        && label
+                            .bytes()
+                            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
                 })
         };
         match labels {
             Some(labels) if is_name(labels) => {
                 Ok(if suffix { Self::Suffix(name.to_owned()) } else { Self::Exact(name.to_owned()) })
             }
-            _ => Err(format!("`{text}` is not a host; write a name without port, such as `api.example.com` or `*.example.com`")),
+            _ => Err(format!(
+                "`{text}` is not a host; write a name without port, such as `api.example.com` or `*.example.com`"
+            )),
         }
     }
 }
@@ -208,7 +213,13 @@ struct Search<'r> {
 }
 
 impl Node {
-    fn insert(&mut self, id: RouteId, route: &RouteMatcher, all: &[RouteMatcher], clashes: &mut Vec<Ambiguity>) {
+    fn insert(
+        &mut self,
+        id: RouteId,
+        route: &RouteMatcher,
+        all: &[RouteMatcher],
+        clashes: &mut Vec<Ambiguity>,
+    ) {
         let mut node = self;
         for segment in route.path.segments() {
             match segment {
@@ -265,12 +276,17 @@ fn as_range(start: usize, end: usize) -> (u32, u32) {
 
 fn choose(leaves: &[Leaf], search: &mut Search<'_>) -> Option<RouteId> {
     search.path_exists |= !leaves.is_empty();
-    leaves.iter().find(|leaf| takes_method(&leaf.methods, search.method) && leaf.asks_no_more_than(search.headers)).map(|leaf| leaf.route)
+    leaves
+        .iter()
+        .find(|leaf| takes_method(&leaf.methods, search.method) && leaf.asks_no_more_than(search.headers))
+        .map(|leaf| leaf.route)
 }
 
 /// GET stands for HEAD too (RFC 9110 section 9.3.2: the same answer, without its content).
 fn takes_method(methods: &[Method], method: &Method) -> bool {
-    methods.is_empty() || methods.contains(method) || (method == Method::HEAD && methods.contains(&Method::GET))
+    methods.is_empty()
+        || methods.contains(method)
+        || (method == Method::HEAD && methods.contains(&Method::GET))
 }
 
 impl Leaf {
@@ -279,7 +295,13 @@ impl Leaf {
     }
 }
 
-fn add_leaf(leaves: &mut Vec<Leaf>, id: RouteId, route: &RouteMatcher, all: &[RouteMatcher], clashes: &mut Vec<Ambiguity>) {
+fn add_leaf(
+    leaves: &mut Vec<Leaf>,
+    id: RouteId,
+    route: &RouteMatcher,
+    all: &[RouteMatcher],
+    clashes: &mut Vec<Ambiguity>,
+) {
     for other in leaves.iter() {
         if all.get(other.route.index()).is_some_and(|first| is_ambiguous(first, route)) {
             clashes.push(Ambiguity { first: other.route, second: id });
@@ -288,7 +310,11 @@ fn add_leaf(leaves: &mut Vec<Leaf>, id: RouteId, route: &RouteMatcher, all: &[Ro
     leaves.push(Leaf { route: id, methods: route.methods.clone(), headers: route.headers.clone() });
     // Routes that ask for more come first; a named method before "any", and HEAD by name before HEAD by GET.
     leaves.sort_by_key(|leaf| {
-        (std::cmp::Reverse(leaf.headers.len()), leaf.methods.is_empty(), !leaf.methods.contains(&Method::HEAD))
+        (
+            std::cmp::Reverse(leaf.headers.len()),
+            leaf.methods.is_empty(),
+            !leaf.methods.contains(&Method::HEAD),
+        )
     });
 }
 
@@ -296,10 +322,15 @@ fn add_leaf(leaves: &mut Vec<Leaf>, id: RouteId, route: &RouteMatcher, all: &[Ro
 /// one's headers include the other's, or (with equal headers) one names methods and the other takes any.
 fn is_ambiguous(a: &RouteMatcher, b: &RouteMatcher) -> bool {
     let one_takes_any = a.methods.is_empty() != b.methods.is_empty();
-    let disjoint = !a.methods.is_empty() && !b.methods.is_empty() && !a.methods.iter().any(|method| b.methods.contains(method));
-    let contradict =
-        a.headers.iter().any(|(name, value)| b.headers.iter().any(|(other, other_value)| name == other && value != other_value));
-    let covers = |more: &RouteMatcher, less: &RouteMatcher| less.headers.iter().all(|header| more.headers.contains(header));
+    let disjoint = !a.methods.is_empty()
+        && !b.methods.is_empty()
+        && !a.methods.iter().any(|method| b.methods.contains(method));
+    let contradict = a.headers.iter().any(|(name, value)| {
+        b.headers.iter().any(|(other, other_value)| name == other && value != other_value)
+    });
+    let covers = |more: &RouteMatcher, less: &RouteMatcher| {
+        less.headers.iter().all(|header| more.headers.contains(header))
+    };
     let told_apart_by_headers = covers(a, b) != covers(b, a);
     let equal_headers = covers(a, b) && covers(b, a);
     !(disjoint || contradict || told_apart_by_headers || (equal_headers && one_takes_any))
@@ -316,21 +347,40 @@ mod tests {
     use super::*;
 
     fn route(path: &str) -> RouteMatcher {
-        RouteMatcher { hosts: Vec::new(), path: PathTemplate::parse(path).unwrap(), methods: Vec::new(), headers: Vec::new() }
+        RouteMatcher {
+            hosts: Vec::new(),
+            path: PathTemplate::parse(path).unwrap(),
+            methods: Vec::new(),
+            headers: Vec::new(),
+        }
     }
 
     fn get(path: &str) -> RouteMatcher {
         RouteMatcher { methods: vec![Method::GET], ..route(path) }
     }
 
-    fn find(router: &Router, method: &Method, host: &str, path: &str, headers: &HeaderMap) -> Result<(u32, Vec<String>), Reason> {
+    fn find(
+        router: &Router,
+        method: &Method,
+        host: &str,
+        path: &str,
+        headers: &HeaderMap,
+    ) -> Result<(u32, Vec<String>), Reason> {
         let target = Target::parse(path, &TargetRules::default()).unwrap();
         let peer = Peer {
             socket: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
             client: Ipv4Addr::LOCALHOST.into(),
             secure: false,
         };
-        let head = Head { method, host, target: &target, headers, version: Version::HTTP_11, peer, now: Timestamp(0) };
+        let head = Head {
+            method,
+            host,
+            target: &target,
+            headers,
+            version: Version::HTTP_11,
+            peer,
+            now: Timestamp(0),
+        };
         let (route, parameters) = router.find(&head)?;
         let values = parameters.values(target.path()).map(Cow::into_owned).collect();
         Ok((route.0, values))
@@ -342,8 +392,12 @@ mod tests {
 
     #[test]
     fn literals_before_parameters_before_wildcards() {
-        let routes =
-            [route("/orders/{id}"), route("/orders/latest"), route("/{*rest}"), route("/orders/{id}/lines/{line}")];
+        let routes = [
+            route("/orders/{id}"),
+            route("/orders/latest"),
+            route("/{*rest}"),
+            route("/orders/{id}/lines/{line}"),
+        ];
         let router = Router::build(&routes).unwrap();
         assert_eq!(find_get(&router, "/orders/latest"), Ok((1, vec![])));
         assert_eq!(find_get(&router, "/orders/42"), Ok((0, vec!["42".into()])));
@@ -368,12 +422,14 @@ mod tests {
             headers: vec![(HeaderName::from_static("x-canary"), HeaderValue::from_static("1"))],
             ..get("/a")
         };
-        let elsewhere = RouteMatcher { hosts: vec![HostPattern::parse("*.example.com").unwrap()], ..get("/a") };
+        let elsewhere =
+            RouteMatcher { hosts: vec![HostPattern::parse("*.example.com").unwrap()], ..get("/a") };
         let exact = RouteMatcher { hosts: vec![HostPattern::parse("api.example.com").unwrap()], ..get("/a") };
         let post = RouteMatcher { methods: vec![Method::POST], ..route("/a") };
         let router = Router::build(&[get("/a"), canary, elsewhere, exact, post]).unwrap();
         let none = HeaderMap::new();
-        let with = HeaderMap::from_iter([(HeaderName::from_static("x-canary"), HeaderValue::from_static("1"))]);
+        let with =
+            HeaderMap::from_iter([(HeaderName::from_static("x-canary"), HeaderValue::from_static("1"))]);
         assert_eq!(find(&router, &Method::GET, "h", "/a", &none), Ok((0, vec![])));
         assert_eq!(find(&router, &Method::HEAD, "h", "/a", &none), Ok((0, vec![])));
         assert_eq!(find(&router, &Method::GET, "h", "/a", &with), Ok((1, vec![])));
@@ -386,7 +442,9 @@ mod tests {
 
     #[test]
     fn routes_that_only_their_order_could_tell_apart_are_refused() {
-        let header = |name: &'static str, value: &'static str| (HeaderName::from_static(name), HeaderValue::from_static(value));
+        let header = |name: &'static str, value: &'static str| {
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
         let with = |headers: Vec<(HeaderName, HeaderValue)>| RouteMatcher { headers, ..get("/a/{x}") };
         let clash = |a: RouteMatcher, b: RouteMatcher| Router::build(&[a, b]).is_err();
         assert!(clash(get("/a/{x}"), get("/a/{y}")));

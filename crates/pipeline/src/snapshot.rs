@@ -117,7 +117,8 @@ impl Snapshot {
 
     /// Removes from a request's trailers what may not reach a service by way of the header either.
     pub fn clean_trailers(&self, trailers: &mut HeaderMap) {
-        let removed: Vec<_> = trailers.keys().filter(|name| self.ingress.fields.removes(name)).cloned().collect();
+        let removed: Vec<_> =
+            trailers.keys().filter(|name| self.ingress.fields.removes(name)).cloned().collect();
         for name in removed {
             trailers.remove(name);
         }

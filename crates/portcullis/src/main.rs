@@ -52,7 +52,9 @@ fn main() -> ExitCode {
         Command::Schema(arguments) => commands::schema::run(&arguments),
         Command::Keys(arguments) => commands::keys::run(&arguments),
         Command::Reload(arguments) => commands::reload::run(&arguments),
-        Command::Version => output::line(&format!("portcullis {}", env!("CARGO_PKG_VERSION"))).map(|()| ExitCode::SUCCESS),
+        Command::Version => {
+            output::line(&format!("portcullis {}", env!("CARGO_PKG_VERSION"))).map(|()| ExitCode::SUCCESS)
+        }
     };
     outcome.unwrap_or_else(|error| {
         output::complaint(&format!("error: {error:#}"));

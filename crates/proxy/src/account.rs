@@ -74,14 +74,20 @@ impl Drop for Account {
 impl std::ops::Deref for Account {
     type Target = Entry;
 
-    #[expect(clippy::expect_used, reason = "the entry is only taken by `close` and `drop`, which consume the account")]
+    #[expect(
+        clippy::expect_used,
+        reason = "the entry is only taken by `close` and `drop`, which consume the account"
+    )]
     fn deref(&self) -> &Entry {
         self.0.as_deref().expect("an account that was not closed")
     }
 }
 
 impl std::ops::DerefMut for Account {
-    #[expect(clippy::expect_used, reason = "the entry is only taken by `close` and `drop`, which consume the account")]
+    #[expect(
+        clippy::expect_used,
+        reason = "the entry is only taken by `close` and `drop`, which consume the account"
+    )]
     fn deref_mut(&mut self) -> &mut Entry {
         self.0.as_deref_mut().expect("an account that was not closed")
     }
@@ -113,7 +119,11 @@ impl Entry {
             denial,
             peer: Some(self.socket.ip()),
             method: self.method.as_str(),
-            path: self.received.as_ref().map_or(self.raw_path.as_str(), |(target, _)| target.path()).as_bytes(),
+            path: self
+                .received
+                .as_ref()
+                .map_or(self.raw_path.as_str(), |(target, _)| target.path())
+                .as_bytes(),
             host: self.received.as_ref().map_or("", |(_, host)| host.name()).as_bytes(),
             protocol_version: version_name(self.version),
             status: self.status.map(|status| status.as_u16()),
@@ -134,7 +144,13 @@ impl Entry {
 }
 
 /// Writes down a request that never became one: refused on the wire, before there was a head.
-pub(crate) fn record_fault(current: &Current, id: RequestId, socket: SocketAddr, version: Version, reason: Reason) {
+pub(crate) fn record_fault(
+    current: &Current,
+    id: RequestId,
+    socket: SocketAddr,
+    version: Version,
+    reason: Reason,
+) {
     let snapshot = &current.snapshot;
     let denial = Denial::new(StageId::Protocol, reason);
     let mut notes = Notes::new(id, SystemClock.now());

@@ -28,7 +28,9 @@ impl Admission {
         let address = group(address);
         let mut by_address = self.by_address.lock();
         let of_this_address = by_address.entry(address).or_default();
-        if *of_this_address >= limits.connections_per_address || self.total.load(Ordering::Relaxed) >= limits.connections {
+        if *of_this_address >= limits.connections_per_address
+            || self.total.load(Ordering::Relaxed) >= limits.connections
+        {
             if *of_this_address == 0 {
                 by_address.remove(&address);
             }

@@ -38,7 +38,11 @@ type Answered = (Response<Incoming>, Lease);
 
 impl Attempt<'_> {
     /// Sends the request and waits for the head of the answer.
-    pub(crate) async fn run(self, mut request: Request<RequestBody>, timer: &mut Timer) -> Result<Answered, Failure> {
+    pub(crate) async fn run(
+        self,
+        mut request: Box<Request<RequestBody>>,
+        timer: &mut Timer,
+    ) -> Result<Answered, Failure> {
         let in_flight = InFlight::new(Rc::clone(&self.target));
         if self.pool.speaks_http2() {
             return self.over_http2(request, in_flight, timer).await;
@@ -61,7 +65,7 @@ impl Attempt<'_> {
                     let keep = self.pool.settings.idle_connections;
                     return Ok((response, Lease { connection: Some(connection), in_flight, keep }));
                 }
-                Err(Failure { unsent: Some(returned), .. }) if !is_fresh => request = *returned,
+                Err(Failure { unsent: Some(returned), .. }) if !is_fresh => request = returned,
                 Err(failure) => {
                     self.tell(&in_flight, failure.reason);
                     return Err(failure);
@@ -86,10 +90,10 @@ impl Attempt<'_> {
     async fn over_http1(
         &self,
         mut connection: Box<Http1Connection>,
-        request: Request<RequestBody>,
+        request: Box<Request<RequestBody>>,
         timer: &mut Timer,
     ) -> Result<(Response<Incoming>, Box<Http1Connection>), Failure> {
-        let mut answer = pin!(connection.sender.try_send_request(request));
+        let mut answer = pin!(connection.sender.try_send_request(*request));
         let outcome = std::future::poll_fn(|cx| {
             let driven = connection.poll_drive(cx);
             if let Poll::Ready(outcome) = answer.as_mut().poll(cx) {
@@ -108,7 +112,12 @@ impl Attempt<'_> {
         outcome.map(|response| (response, connection))
     }
 
-    async fn over_http2(&self, mut request: Request<RequestBody>, in_flight: InFlight, timer: &mut Timer) -> Result<Answered, Failure> {
+    async fn over_http2(
+        &self,
+        mut request: Box<Request<RequestBody>>,
+        in_flight: InFlight,
+        timer: &mut Timer,
+    ) -> Result<Answered, Failure> {
         let mut sender = match self.target.http2() {
             Some(sender) => sender,
             None => match self.open(&in_flight, timer).await {
@@ -120,7 +129,7 @@ impl Attempt<'_> {
         if let Err(reason) = to_http2(&mut request, self.target.address.secure) {
             return Err(unsent(reason, request));
         }
-        let mut answer = pin!(sender.send_request(request));
+        let mut answer = pin!(sender.send_request(*request));
         let outcome = std::future::poll_fn(|cx| {
             if let Poll::Ready(outcome) = answer.as_mut().poll(cx) {
                 return Poll::Ready(outcome.map_err(|_| Reason::UpstreamFailed));
@@ -148,7 +157,11 @@ impl Attempt<'_> {
             return self.count(UpstreamOutcome::Abandoned);
         }
         in_flight.failed(SystemClock.now(), &self.pool.settings.passive_health);
-        self.count(if reason == Reason::UpstreamTimeout { UpstreamOutcome::TimedOut } else { UpstreamOutcome::Broken });
+        self.count(if reason == Reason::UpstreamTimeout {
+            UpstreamOutcome::TimedOut
+        } else {
+            UpstreamOutcome::Broken
+        });
     }
 
     fn count_answer(&self, response: &Response<Incoming>) {
@@ -175,8 +188,8 @@ impl Attempt<'_> {
     }
 }
 
-fn unsent(reason: Reason, request: Request<RequestBody>) -> Failure {
-    Failure { reason, unsent: Some(Box::new(request)) }
+fn unsent(reason: Reason, request: Box<Request<RequestBody>>) -> Failure {
+    Failure { reason, unsent: Some(request) }
 }
 
 fn millis(duration: Duration) -> u64 {

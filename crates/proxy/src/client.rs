@@ -78,7 +78,8 @@ impl Client {
             return HeaderValue::try_from(client.to_string()).ok();
         }
         if self.address.get().is_none() {
-            let _: Result<(), HeaderValue> = self.address.set(HeaderValue::try_from(client.to_string()).ok()?);
+            let _: Result<(), HeaderValue> =
+                self.address.set(HeaderValue::try_from(client.to_string()).ok()?);
         }
         self.address.get().cloned()
     }

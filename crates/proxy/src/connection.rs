@@ -43,7 +43,10 @@ pub(crate) struct Entrance {
 pub(crate) async fn serve(worker: Rc<Worker>, entrance: Entrance, stream: TcpStream, socket: SocketAddr) {
     let protocol = worker.current().snapshot.protocol.clone();
     let mut timer = Timer::after(&worker.deadlines, protocol.handshake_timeout);
-    let Some(Ok((transport, socket, spoken))) = before(&mut timer, open(entrance, stream, socket)).await else { return };
+    let Some(Ok((transport, socket, spoken))) = before(&mut timer, open(entrance, stream, socket)).await
+    else {
+        return;
+    };
     let secure = matches!(transport, Transport::ServerTls(_));
     let (is_http2, ahead, transport) = match spoken {
         Spoken::Http2 => (true, Bytes::new(), transport),
@@ -51,7 +54,9 @@ pub(crate) async fn serve(worker: Rc<Worker>, entrance: Entrance, stream: TcpStr
         Spoken::Unknown => {
             let mut transport = transport;
             timer.reset(protocol.idle_timeout);
-            let Some(Ok((is_http2, ahead))) = before(&mut timer, listen(&mut transport)).await else { return };
+            let Some(Ok((is_http2, ahead))) = before(&mut timer, listen(&mut transport)).await else {
+                return;
+            };
             (is_http2, ahead, transport)
         }
     };
@@ -71,7 +76,11 @@ enum Spoken {
     Unknown,
 }
 
-async fn open(entrance: Entrance, mut stream: TcpStream, mut socket: SocketAddr) -> io::Result<(Transport, SocketAddr, Spoken)> {
+async fn open(
+    entrance: Entrance,
+    mut stream: TcpStream,
+    mut socket: SocketAddr,
+) -> io::Result<(Transport, SocketAddr, Spoken)> {
     stream.set_nodelay(true)?;
     if entrance.proxy_protocol {
         socket = read_proxy_header(&mut stream).await?.unwrap_or(socket);
@@ -96,7 +105,9 @@ async fn read_proxy_header(stream: &mut TcpStream) -> io::Result<Option<SocketAd
                 header.resize(needed, 0);
                 stream.read_exact(header.get_mut(start..).unwrap_or_default()).await?;
             }
-            Err(malformed @ ProxyHeaderError::Malformed(_)) => return Err(io::Error::new(io::ErrorKind::InvalidData, malformed)),
+            Err(malformed @ ProxyHeaderError::Malformed(_)) => {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, malformed));
+            }
         }
     }
 }
@@ -157,7 +168,9 @@ impl Http1 {
         let (worker, exchanges) = (Rc::clone(&self.worker), Rc::clone(&client));
         let service = service_fn(move |request| {
             let (worker, client) = (Rc::clone(&worker), Rc::clone(&exchanges));
-            Box::pin(async move { Ok::<_, std::convert::Infallible>(exchange::serve(worker, client, request).await) })
+            Box::pin(async move {
+                Ok::<_, std::convert::Infallible>(exchange::serve(worker, client, request).await)
+            })
         });
         let mut builder = http1::Builder::new();
         builder.header_read_timeout(None);
@@ -183,7 +196,12 @@ impl Http1 {
     }
 
     /// Ready when the client has tried the gateway's patience for too long.
-    fn poll_patience(&mut self, handle: &GuardHandle, client: &Client, cx: &mut Context<'_>) -> Poll<Stopped> {
+    fn poll_patience(
+        &mut self,
+        handle: &GuardHandle,
+        client: &Client,
+        cx: &mut Context<'_>,
+    ) -> Poll<Stopped> {
         let now = self.worker.deadlines.now();
         let phase = handle.phase();
         let is_busy = client.exchanges() > 0 || !matches!(phase, Phase::Idle | Phase::Head);
@@ -196,7 +214,9 @@ impl Http1 {
             let since = *self.idle_since.get_or_insert(now);
             self.timer.set_end(since.saturating_add(millis(self.protocol.idle_timeout)));
         }
-        self.timer.poll_expired(cx).map(|()| if phase == Phase::Head && !is_busy { Stopped::TooSlow } else { Stopped::Expired })
+        self.timer
+            .poll_expired(cx)
+            .map(|()| if phase == Phase::Head && !is_busy { Stopped::TooSlow } else { Stopped::Expired })
     }
 
     async fn close(
@@ -214,7 +234,9 @@ impl Http1 {
         let refusal = match stopped {
             Stopped::TooSlow => Some(Reason::RequestTimeout),
             // A fault in a body was answered by the exchange whose body it was.
-            Stopped::Failed | Stopped::Done => handle.fault().filter(|fault| fault.place == Place::Head).map(|fault| fault.reason),
+            Stopped::Failed | Stopped::Done => {
+                handle.fault().filter(|fault| fault.place == Place::Head).map(|fault| fault.reason)
+            }
             Stopped::Expired => None,
         };
         self.timer.reset(self.protocol.header_timeout);
@@ -240,7 +262,8 @@ impl Http1 {
 async fn linger<IO: AsyncRead + Unpin>(mut io: IO) -> io::Result<()> {
     const MOST: usize = 256 << 10;
     let mut discarded = 0;
-    let mut piece = [0; 4096];
+    // On the heap: this is rare, and every connection's task would be larger by it.
+    let mut piece = vec![0; 4096];
     while discarded < MOST {
         let count = io.read(&mut piece).await?;
         if count == 0 {
@@ -302,4 +325,27 @@ impl Http2 {
 
 fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn future_of_four<A, B, C, D, F>(_: impl Fn(A, B, C, D) -> F) -> usize {
+        std::mem::size_of::<F>()
+    }
+
+    fn future_of_three<A, B, C, F>(_: impl Fn(A, B, C) -> F) -> usize {
+        std::mem::size_of::<F>()
+    }
+
+    /// Every open connection keeps the first in memory, every request under way the second; both are copied
+    /// when they are made. They grow unnoticed otherwise.
+    #[test]
+    fn futures_stay_within_their_budgets() {
+        let connection = future_of_four(serve);
+        assert!(connection <= 5 * 1024, "{connection} bytes");
+        let exchange = future_of_three(exchange::serve);
+        assert!(exchange <= 6 * 1024, "{exchange} bytes");
+    }
 }

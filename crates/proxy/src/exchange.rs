@@ -19,7 +19,11 @@ use crate::shared::{Current, Worker};
 use crate::wire;
 
 /// Answers one request. There always is an answer: failures are answers too.
-pub(crate) async fn serve(worker: Rc<Worker>, client: Rc<Client>, request: Request<Incoming>) -> Response<ResponseBody> {
+pub(crate) async fn serve(
+    worker: Rc<Worker>,
+    client: Rc<Client>,
+    request: Request<Incoming>,
+) -> Response<ResponseBody> {
     let mut under_way = client.begin();
     let answering = client.answering();
     let awaits_upgrade = wire::awaits_upgrade(request.version(), request.headers());
@@ -31,7 +35,11 @@ pub(crate) async fn serve(worker: Rc<Worker>, client: Rc<Client>, request: Reque
     response.map(|body| body.while_answering(under_way, answering))
 }
 
-async fn answer(worker: Rc<Worker>, client: Rc<Client>, request: Request<Incoming>) -> Response<ResponseBody> {
+async fn answer(
+    worker: Rc<Worker>,
+    client: Rc<Client>,
+    request: Request<Incoming>,
+) -> Response<ResponseBody> {
     let current = worker.current();
     let snapshot = &current.snapshot;
     let (mut parts, incoming) = request.into_parts();
@@ -64,8 +72,11 @@ async fn answer(worker: Rc<Worker>, client: Rc<Client>, request: Request<Incomin
     account.request_body = Some(Rc::clone(&progress));
     let is_head_request = parts.method == Method::HEAD;
     let origin = parts.headers.get(ORIGIN).cloned();
-    let forwarding = Forwarding { worker: &worker, current: &current, client: &client, received: &received, progress };
-    match forwarding.send(&admitted, parts, body, &mut account).await {
+    // Boxed: it is handed through several futures, each of which would hold a place for it.
+    let request = Box::new(Request::from_parts(parts, body));
+    let forwarding =
+        Forwarding { worker: &worker, current: &current, client: &client, received: &received, progress };
+    match forwarding.send(&admitted, request, &mut account).await {
         Ok(answer) => finish(&client, &current, route, answer, account, origin.as_ref(), &received).await,
         Err(reason) => {
             let mut response = refuse(&current, Denial::new(StageId::Forward, reason), account, None);
@@ -105,7 +116,11 @@ fn note_received(account: &mut Account, received: &Received) {
     account.received = Some((received.target.clone(), received.host.clone()));
 }
 
-fn head_of<'r>(parts: &'r request::Parts, received: &'r Received, now: portcullis_core::Timestamp) -> Head<'r> {
+fn head_of<'r>(
+    parts: &'r request::Parts,
+    received: &'r Received,
+    now: portcullis_core::Timestamp,
+) -> Head<'r> {
     Head {
         method: &parts.method,
         host: received.host.name(),
@@ -118,7 +133,12 @@ fn head_of<'r>(parts: &'r request::Parts, received: &'r Received, now: portculli
 }
 
 /// Runs the stages; if they need keys that are not there yet, fetches them and asks once more.
-async fn admit<'s>(worker: &Worker, current: &'s Current, head: &Head<'_>, notes: &mut Notes) -> Result<Admitted<'s>, Denial> {
+async fn admit<'s>(
+    worker: &Worker,
+    current: &'s Current,
+    head: &Head<'_>,
+    notes: &mut Notes,
+) -> Result<Admitted<'s>, Denial> {
     match current.snapshot.admit(head, notes, &mut Unobserved) {
         Ok(admitted) => Ok(admitted),
         Err(Halt::Denied(denial)) => Err(denial),
@@ -144,7 +164,11 @@ fn may_be_forwarded(current: &Current, route: &RoutePlan, incoming: &Incoming) -
 }
 
 /// A CORS preflight carries no credential; the gateway answers it for the route that it asks about.
-fn answer_preflight(current: &Current, head: &Head<'_>, account: &mut Account) -> Option<Response<ResponseBody>> {
+fn answer_preflight(
+    current: &Current,
+    head: &Head<'_>,
+    account: &mut Account,
+) -> Option<Response<ResponseBody>> {
     if head.method != Method::OPTIONS {
         return None;
     }
@@ -162,7 +186,12 @@ fn answer_preflight(current: &Current, head: &Head<'_>, account: &mut Account) -
 }
 
 /// Turns a denial into an answer and closes the account.
-fn refuse(current: &Current, denial: Denial, mut account: Account, head: Option<&Head<'_>>) -> Response<ResponseBody> {
+fn refuse(
+    current: &Current,
+    denial: Denial,
+    mut account: Account,
+    head: Option<&Head<'_>>,
+) -> Response<ResponseBody> {
     let mut response = respond::refusal(&current.snapshot, denial, &account.notes, head);
     if let Some(route) = account.notes.route.and_then(|id| current.snapshot.route(id)) {
         let exchange = Exchange {

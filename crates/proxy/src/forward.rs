@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use http::header::{CONNECTION, HOST, TE, UPGRADE};
 use http::uri::{Authority, Scheme};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, request, response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, response};
 use hyper::body::{Body, Incoming};
 use portcullis_core::{Clock, Principal, Reason, SystemClock};
 use portcullis_harden::{Applies, Redaction, Redactor};
@@ -55,24 +55,29 @@ impl Forwarding<'_> {
     pub(crate) async fn send(
         &self,
         admitted: &Admitted<'_>,
-        mut parts: request::Parts,
-        body: RequestBody,
+        mut request: Box<Request<RequestBody>>,
         account: &mut Account,
     ) -> Result<Answer, Reason> {
         let route = admitted.route();
         let pool = self.current.pools.get(route.service.index()).ok_or(Reason::UpstreamUnavailable)?;
-        let upgrade = self.offered_upgrade(route, pool, body.is_empty());
-        self.prepare(&mut parts, route, account, upgrade.as_ref());
-        let answer = self.try_targets(pool, &route.forward, parts, body, account).await;
+        let upgrade = self.offered_upgrade(route, pool, request.body().is_empty());
+        self.prepare(&mut request, route, account, upgrade.as_ref());
+        let answer = self.try_targets(pool, &route.forward, request, account).await;
         self.settle_upgrade(answer, upgrade.is_some()).await
     }
 
     /// Makes the request that the service receives out of the one that was judged: the same method, target and
     /// fields, and what the gateway alone may add.
-    fn prepare(&self, parts: &mut request::Parts, route: &RoutePlan, account: &Account, upgrade: Option<&HeaderValue>) {
-        parts.uri = Uri::from(self.received.target.as_path_and_query().clone());
-        parts.version = Version::HTTP_11;
-        let headers = &mut parts.headers;
+    fn prepare(
+        &self,
+        request: &mut Request<RequestBody>,
+        route: &RoutePlan,
+        account: &Account,
+        upgrade: Option<&HeaderValue>,
+    ) {
+        *request.uri_mut() = Uri::from(self.received.target.as_path_and_query().clone());
+        *request.version_mut() = Version::HTTP_11;
+        let headers = request.headers_mut();
         if !self.received.host.is_the_field() {
             headers.insert(HOST, self.received.host.authority().clone());
         }
@@ -103,7 +108,8 @@ impl Forwarding<'_> {
                     headers.insert(HeaderName::from_static("x-forwarded-for"), client);
                 }
                 headers.insert(HeaderName::from_static("x-forwarded-proto"), HeaderValue::from_static(proto));
-                headers.insert(HeaderName::from_static("x-forwarded-host"), received.host.authority().clone());
+                headers
+                    .insert(HeaderName::from_static("x-forwarded-host"), received.host.authority().clone());
             }
             ForwardedFields::Forwarded => {
                 let client = match received.peer.client {
@@ -111,7 +117,9 @@ impl Forwarding<'_> {
                     std::net::IpAddr::V6(v6) => format!("\"[{v6}]\""),
                 };
                 let host = received.host.authority().to_str().unwrap_or_default();
-                if let Ok(value) = HeaderValue::try_from(format!("for={client};host=\"{host}\";proto={proto}")) {
+                if let Ok(value) =
+                    HeaderValue::try_from(format!("for={client};host=\"{host}\";proto={proto}"))
+                {
                     headers.insert(http::header::FORWARDED, value);
                 }
             }
@@ -122,16 +130,15 @@ impl Forwarding<'_> {
         &self,
         pool: &Pool,
         forward: &Forward,
-        parts: request::Parts,
-        body: RequestBody,
+        mut request: Box<Request<RequestBody>>,
         account: &mut Account,
     ) -> Result<Answer, Reason> {
         let end = self.end_of(forward.timeouts.total);
         self.client.give_up_at(end);
         let mut timer = Timer::after(&self.worker.deadlines, forward.timeouts.total);
         let mut retries = forward.retries;
-        let again = (retries > 0 && body.is_empty() && is_idempotent(&parts.method)).then(|| Box::new(parts.clone()));
-        let mut request = Request::from_parts(parts, body);
+        let again = (retries > 0 && request.body().is_empty() && is_idempotent(request.method()))
+            .then(|| copy_of(&request));
         let mut tried: SmallVec<[u32; 4]> = SmallVec::new();
         // Close enough for the first try; another one looks at the clock again.
         let (mut now, mut started) = (account.notes.received, account.started);
@@ -141,7 +148,13 @@ impl Forwarding<'_> {
             if !forward.preserve_host {
                 request.headers_mut().insert(HOST, target.host.clone());
             }
-            let attempt = Attempt { forwarding: self, pool, target: Rc::clone(&target), timeouts: &forward.timeouts, end };
+            let attempt = Attempt {
+                forwarding: self,
+                pool,
+                target: Rc::clone(&target),
+                timeouts: &forward.timeouts,
+                end,
+            };
             let failure = match attempt.run(request, &mut timer).await {
                 Ok((response, lease)) => {
                     account.upstream_duration = Some(started.elapsed());
@@ -163,8 +176,8 @@ impl Forwarding<'_> {
             // What was never sent may go elsewhere whatever it is; what was sent only if sending it twice does no
             // harm (RFC 9110 section 9.2.2).
             request = match (unsent, &again) {
-                (Some(unsent), _) => *unsent,
-                (None, Some(parts)) => Request::from_parts((**parts).clone(), RequestBody::Empty),
+                (Some(unsent), _) => unsent,
+                (None, Some(sent)) => copy_of(sent),
                 (None, None) => return Err(reason),
             };
         }
@@ -179,7 +192,11 @@ impl Forwarding<'_> {
     }
 
     /// Takes the connection of a 101 answer for the tunnel, and tells the guard what became of the client's wish.
-    async fn settle_upgrade(&self, answer: Result<Answer, Reason>, was_offered: bool) -> Result<Answer, Reason> {
+    async fn settle_upgrade(
+        &self,
+        answer: Result<Answer, Reason>,
+        was_offered: bool,
+    ) -> Result<Answer, Reason> {
         let wants_tunnel =
             answer.as_ref().is_ok_and(|answer| answer.head.status == StatusCode::SWITCHING_PROTOCOLS);
         if !wants_tunnel {
@@ -188,7 +205,9 @@ impl Forwarding<'_> {
                 answer
             });
         }
-        let Ok(Answer { head, body: AnswerBody::Streaming { lease, timer, .. } }) = answer else { return answer };
+        let Ok(Answer { head, body: AnswerBody::Streaming { lease, timer, .. } }) = answer else {
+            return answer;
+        };
         // A service that changes protocols unasked would take the client's next request for its new protocol.
         if !was_offered {
             return Err(Reason::UpstreamFailed);
@@ -271,7 +290,9 @@ pub(crate) fn clean_answer(headers: &mut HeaderMap) {
     for name in headers.keys() {
         let text = name.as_str();
         // The first letters of all names below, and no more than a look at each field.
-        if matches!(text.as_bytes().first(), Some(b'c' | b'k' | b'p' | b't' | b'u')) && CONNECTION_ONLY.contains(&text) {
+        if matches!(text.as_bytes().first(), Some(b'c' | b'k' | b'p' | b't' | b'u'))
+            && CONNECTION_ONLY.contains(&text)
+        {
             removed.push(name.clone());
         }
     }
@@ -287,8 +308,15 @@ pub(crate) fn clean_answer(headers: &mut HeaderMap) {
 }
 
 /// What concerns the connection to the service only.
-const CONNECTION_ONLY: [&str; 7] =
-    ["connection", "keep-alive", "proxy-connection", "proxy-authenticate", "te", "transfer-encoding", "upgrade"];
+const CONNECTION_ONLY: [&str; 7] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authenticate",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
 
 fn add_identity(forward: &Forward, principal: &Principal, headers: &mut HeaderMap) {
     for (name, source) in &forward.identity {
@@ -308,6 +336,16 @@ pub(crate) fn to_http2(request: &mut Request<RequestBody>, is_secure: bool) -> R
     *request.uri_mut() = Uri::from_parts(uri).map_err(|_| Reason::AmbiguousTarget)?;
     *request.version_mut() = Version::HTTP_2;
     Ok(())
+}
+
+/// The same request once more; only for requests without a body.
+fn copy_of(request: &Request<RequestBody>) -> Box<Request<RequestBody>> {
+    let mut copy = Request::new(RequestBody::Empty);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.version_mut() = request.version();
+    *copy.headers_mut() = request.headers().clone();
+    Box::new(copy)
 }
 
 /// RFC 9110 section 9.2.2.

@@ -59,7 +59,10 @@ impl Gateway {
     /// When a listener, a certificate or a thread cannot be had. Nothing is left running then.
     pub fn start(snapshot: Arc<Snapshot>) -> Result<Self, GatewayError> {
         let prepared = Arc::new(Prepared::new(Arc::clone(&snapshot))?);
-        let count = snapshot.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1);
+        let count = snapshot
+            .workers
+            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+            .max(1);
         let (addresses, sockets) = open_all(&snapshot, count)?;
         let housekeeping = Housekeeping::start()?;
         let shared = Arc::new(Shared::new(&prepared, housekeeping.fetch()));
@@ -69,7 +72,11 @@ impl Gateway {
         for (index, sockets) in sockets.into_iter().enumerate() {
             let (shared, draining) = (Arc::clone(&shared), draining.clone());
             let name = format!("worker-{index}");
-            workers.push(std::thread::Builder::new().name(name).spawn(move || run_worker(shared, sockets, draining))?);
+            workers.push(
+                std::thread::Builder::new()
+                    .name(name)
+                    .spawn(move || run_worker(shared, sockets, draining))?,
+            );
         }
         Ok(Self { shared, addresses, drain, workers, housekeeping })
     }
@@ -93,9 +100,16 @@ impl Gateway {
     pub fn replace(&self, snapshot: Arc<Snapshot>) -> Result<(), GatewayError> {
         let old = self.snapshot();
         let addresses = |snapshot: &Snapshot| -> Vec<_> {
-            snapshot.listeners.iter().map(|it| (it.name.clone(), it.address, it.proxy_protocol, it.tls.is_some())).collect()
+            snapshot
+                .listeners
+                .iter()
+                .map(|it| (it.name.clone(), it.address, it.proxy_protocol, it.tls.is_some()))
+                .collect()
         };
-        if addresses(&old) != addresses(&snapshot) || old.workers != snapshot.workers || old.admin != snapshot.admin {
+        if addresses(&old) != addresses(&snapshot)
+            || old.workers != snapshot.workers
+            || old.admin != snapshot.admin
+        {
             return Err(GatewayError::ListenersChanged);
         }
         let prepared = Arc::new(Prepared::new(snapshot)?);
@@ -145,7 +159,8 @@ fn open_all(snapshot: &Snapshot, workers: usize) -> Result<(Vec<Named>, Vec<Sock
     let mut addresses = Vec::new();
     for listener in &snapshot.listeners {
         let mut address = listener.address;
-        let failed = |error| GatewayError::Listen { name: listener.name.clone(), address: listener.address, error };
+        let failed =
+            |error| GatewayError::Listen { name: listener.name.clone(), address: listener.address, error };
         for sockets in &mut by_worker {
             let socket = listen(address).map_err(failed)?;
             // Port 0 becomes a real one with the first socket; the others must share it.
@@ -168,7 +183,9 @@ fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 }
 
 fn run_worker(shared: Arc<Shared>, sockets: Sockets, draining: watch::Receiver<bool>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(tokio::runtime::LocalOptions::default());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(tokio::runtime::LocalOptions::default());
     // Start-up made sure that threads and sockets can be had; a runtime that cannot be built now means that
     // the process is out of file descriptors and its other workers go on alone.
     let Ok(runtime) = runtime else { return };
@@ -189,12 +206,18 @@ fn run_worker(shared: Arc<Shared>, sockets: Sockets, draining: watch::Receiver<b
         let _: Result<_, watch::error::RecvError> = draining.wait_for(|is_draining| *is_draining).await;
         worker.deadlines.wake_all();
         // What does not finish in time is cut off by the end of the runtime.
-        let _: Result<(), tokio::time::error::Elapsed> = tokio::time::timeout(drain_timeout, worker.idle()).await;
+        let _: Result<(), tokio::time::error::Elapsed> =
+            tokio::time::timeout(drain_timeout, worker.idle()).await;
     });
     runtime.shutdown_timeout(Duration::from_millis(100));
 }
 
-async fn accept(worker: Rc<Worker>, index: usize, listener: TcpListener, mut draining: watch::Receiver<bool>) {
+async fn accept(
+    worker: Rc<Worker>,
+    index: usize,
+    listener: TcpListener,
+    mut draining: watch::Receiver<bool>,
+) {
     loop {
         let accepted = tokio::select! {
             biased;

@@ -110,7 +110,10 @@ async fn fetch(url: Uri) -> Result<Bytes, FetchError> {
     let address = TargetAddress::parse(&format!("{}://{authority}", url.scheme_str().unwrap_or("https")))
         .map_err(|error| unreachable(&error))?;
     let config = if address.secure {
-        Some(tls::client_config(&UpstreamTls::default(), UpstreamProtocol::Http1).map_err(|error| unreachable(&error))?)
+        Some(
+            tls::client_config(&UpstreamTls::default(), UpstreamProtocol::Http1)
+                .map_err(|error| unreachable(&error))?,
+        )
     } else {
         None
     };
@@ -121,12 +124,22 @@ async fn fetch(url: Uri) -> Result<Bytes, FetchError> {
     }
     let body = Limited::new(response.into_body(), MAX_KEY_SET_BYTES).collect().await;
     body.map(http_body_util::Collected::to_bytes).map_err(|error| {
-        if error.is::<http_body_util::LengthLimitError>() { FetchError::TooLarge } else { unreachable(&error) }
+        if error.is::<http_body_util::LengthLimitError>() {
+            FetchError::TooLarge
+        } else {
+            unreachable(&error)
+        }
     })
 }
 
 /// Whether a target answers its health question well.
-async fn ask(address: TargetAddress, path: String, tls: Option<Arc<ClientConfig>>, name: Option<String>, http2: bool) -> bool {
+async fn ask(
+    address: TargetAddress,
+    path: String,
+    tls: Option<Arc<ClientConfig>>,
+    name: Option<String>,
+    http2: bool,
+) -> bool {
     if http2 {
         return ask_http2(&address, &path, tls.as_ref(), name.as_deref()).await.is_ok_and(is_well);
     }
@@ -165,8 +178,9 @@ async fn ask_http2(
 ) -> io::Result<StatusCode> {
     let transport = open(address, tls, name).await?;
     let executor = hyper_util::rt::TokioExecutor::new();
-    let (mut sender, driver) =
-        hyper::client::conn::http2::handshake(executor, TokioIo::new(transport)).await.map_err(io::Error::other)?;
+    let (mut sender, driver) = hyper::client::conn::http2::handshake(executor, TokioIo::new(transport))
+        .await
+        .map_err(io::Error::other)?;
     let scheme = if address.secure { "https" } else { "http" };
     let request = Request::get(format!("{scheme}://{}{path}", host_of(address)))
         .body(Empty::<Bytes>::new())

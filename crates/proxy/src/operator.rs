@@ -107,7 +107,10 @@ where
     }
 }
 
-fn respond(answer: &impl Fn(&OperatorRequest<'_>) -> OperatorAnswer, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+fn respond(
+    answer: &impl Fn(&OperatorRequest<'_>) -> OperatorAnswer,
+    request: &Request<Incoming>,
+) -> Response<Full<Bytes>> {
     let told = answer(&OperatorRequest { method: request.method(), path: request.uri().path() });
     let mut response = Response::new(Full::new(Bytes::from(told.body)));
     *response.status_mut() = told.status;

@@ -14,7 +14,12 @@ use crate::body::ResponseBody;
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The problem document of RFC 9457 for a denial, with the header fields that go with it.
-pub(crate) fn refusal(snapshot: &Snapshot, denial: Denial, notes: &Notes, head: Option<&Head<'_>>) -> Response<ResponseBody> {
+pub(crate) fn refusal(
+    snapshot: &Snapshot,
+    denial: Denial,
+    notes: &Notes,
+    head: Option<&Head<'_>>,
+) -> Response<ResponseBody> {
     let reason = denial.reason;
     let body = problem(reason, notes);
     let is_head = head.is_some_and(|head| head.method == Method::HEAD);
@@ -83,7 +88,8 @@ fn problem(reason: Reason, notes: &Notes) -> Bytes {
         notes.request_id,
     );
     if reason == Reason::RateLimited {
-        let names: Vec<&str> = notes.limits.iter().filter(|limit| limit.exceeded).map(|limit| &*limit.name).collect();
+        let names: Vec<&str> =
+            notes.limits.iter().filter(|limit| limit.exceeded).map(|limit| &*limit.name).collect();
         let _ = write!(text, ",\"violated-policies\":{}", serde_json::json!(names));
     }
     if let Some(challenge) = notes.challenge.as_deref() {
@@ -109,7 +115,13 @@ fn write_challenge(challenge: &Challenge, text: &mut String) {
     }
 }
 
-fn add_reason_fields(snapshot: &Snapshot, reason: Reason, notes: &Notes, head: Option<&Head<'_>>, headers: &mut HeaderMap) {
+fn add_reason_fields(
+    snapshot: &Snapshot,
+    reason: Reason,
+    notes: &Notes,
+    head: Option<&Head<'_>>,
+    headers: &mut HeaderMap,
+) {
     add_limit_fields(notes, headers);
     let route = notes.route.and_then(|id| snapshot.route(id));
     match reason.status() {
@@ -127,7 +139,8 @@ fn add_reason_fields(snapshot: &Snapshot, reason: Reason, notes: &Notes, head: O
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         StatusCode::METHOD_NOT_ALLOWED => {
-            let allowed = head.map(|head| snapshot.router.allowed_methods(head, &COMMON_METHODS)).unwrap_or_default();
+            let allowed =
+                head.map(|head| snapshot.router.allowed_methods(head, &COMMON_METHODS)).unwrap_or_default();
             let names: Vec<&str> = allowed.iter().map(Method::as_str).collect();
             insert(headers, ALLOW, &names.join(", "));
         }

@@ -134,7 +134,12 @@ impl Worker {
         if known.version == version {
             return known;
         }
-        let newest = Rc::new(Current::new(self.shared.prepared.load_full(), version, &self.shared.health, Some(&known)));
+        let newest = Rc::new(Current::new(
+            self.shared.prepared.load_full(),
+            version,
+            &self.shared.health,
+            Some(&known),
+        ));
         *self.current.borrow_mut() = Rc::clone(&newest);
         newest
     }
@@ -195,7 +200,8 @@ impl Current {
             .enumerate()
             .map(|(index, service)| {
                 let pool = Pool::new(service, prepared.client_tls(index).cloned(), health);
-                let same = |old: &Self| old.snapshot.services.iter().position(|other| other.name == service.name);
+                let same =
+                    |old: &Self| old.snapshot.services.iter().position(|other| other.name == service.name);
                 if let Some(old) = previous.and_then(|old| same(old).and_then(|index| old.pools.get(index))) {
                     pool.inherit(old);
                 }

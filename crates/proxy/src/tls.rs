@@ -28,7 +28,11 @@ pub(crate) fn server_config(tls: &ListenerTls) -> Result<Arc<ServerConfig>, TlsE
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .map_err(|error| {
-            TlsError(format!("`{}` and `{}` do not fit: {error}", tls.certificate.display(), tls.key.display()))
+            TlsError(format!(
+                "`{}` and `{}` do not fit: {error}",
+                tls.certificate.display(),
+                tls.key.display()
+            ))
         })?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
@@ -38,7 +42,10 @@ pub(crate) fn server_config(tls: &ListenerTls) -> Result<Arc<ServerConfig>, TlsE
 ///
 /// # Errors
 /// When the authorities cannot be read, or the system has none.
-pub(crate) fn client_config(tls: &UpstreamTls, protocol: UpstreamProtocol) -> Result<Arc<ClientConfig>, TlsError> {
+pub(crate) fn client_config(
+    tls: &UpstreamTls,
+    protocol: UpstreamProtocol,
+) -> Result<Arc<ClientConfig>, TlsError> {
     let mut roots = RootCertStore::empty();
     match &tls.ca {
         Some(path) => {
@@ -74,8 +81,10 @@ fn provider() -> Arc<CryptoProvider> {
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let unreadable = |error| TlsError(format!("no certificate in `{}`: {error}", path.display()));
-    let chain: Vec<_> =
-        CertificateDer::pem_file_iter(path).map_err(unreadable)?.collect::<Result<_, _>>().map_err(unreadable)?;
+    let chain: Vec<_> = CertificateDer::pem_file_iter(path)
+        .map_err(unreadable)?
+        .collect::<Result<_, _>>()
+        .map_err(unreadable)?;
     if chain.is_empty() {
         return Err(TlsError(format!("no certificate in `{}`; it must be a PEM file", path.display())));
     }

@@ -45,7 +45,11 @@ impl AsyncWrite for Transport {
         each!(self, io => Pin::new(io).poll_shutdown(cx))
     }
 
-    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         // For a head with a small body one plain write of a copy is cheaper than a gathering one.
         let mut copy = [0; SMALL_WRITE];
         if let Some(length) = gather(bufs, &mut copy) {
@@ -92,7 +96,11 @@ impl<IO> Rewound<IO> {
 }
 
 impl<IO: AsyncRead + Unpin> AsyncRead for Rewound<IO> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if self.ahead.is_empty() {
             return Pin::new(&mut self.io).poll_read(cx, buf);
         }
@@ -118,7 +126,11 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Rewound<IO> {
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 
-    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
     }
 

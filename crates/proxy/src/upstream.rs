@@ -14,7 +14,9 @@ use portcullis_pipeline::metrics::TargetId;
 use portcullis_pipeline::settings::{Balance, Upstream, UpstreamProtocol};
 use tokio_rustls::rustls::ClientConfig;
 
-pub(crate) use connection::{ConnectFailure, Connected, Http1Connection, LocalExecutor, Parts, connect, open};
+pub(crate) use connection::{
+    ConnectFailure, Connected, Http1Connection, LocalExecutor, Parts, connect, open,
+};
 use health::Availability;
 pub(crate) use health::{HealthBook, check_actively};
 pub(crate) use target::{InFlight, Target};
@@ -40,14 +42,23 @@ impl Pool {
         let settings = &service.upstream;
         let targets = (0u32..)
             .zip(&settings.targets)
-            .map(|(index, address)| Rc::new(Target::new(index, address.clone(), book.of(&service.name, address))))
+            .map(|(index, address)| {
+                Rc::new(Target::new(index, address.clone(), book.of(&service.name, address)))
+            })
             .collect();
-        Self { settings: settings.clone(), tls, first_target: service.first_target, targets, next: Cell::new(0) }
+        Self {
+            settings: settings.clone(),
+            tls,
+            first_target: service.first_target,
+            targets,
+            next: Cell::new(0),
+        }
     }
 
     /// Takes over the connections that `previous` has to the same targets.
     pub(crate) fn inherit(&self, previous: &Self) {
-        if self.settings.protocol != previous.settings.protocol || self.settings.tls != previous.settings.tls {
+        if self.settings.protocol != previous.settings.protocol || self.settings.tls != previous.settings.tls
+        {
             return;
         }
         for target in &self.targets {
@@ -67,7 +78,11 @@ impl Pool {
             .or_else(|_| if tried.is_empty() { Err(NoTarget) } else { self.choose_among(now, |_| true) })
     }
 
-    fn choose_among(&self, now: Timestamp, is_candidate: impl Fn(&Target) -> bool) -> Result<Rc<Target>, NoTarget> {
+    fn choose_among(
+        &self,
+        now: Timestamp,
+        is_candidate: impl Fn(&Target) -> bool,
+    ) -> Result<Rc<Target>, NoTarget> {
         let start = self.next.get();
         self.next.set(start.wrapping_add(1));
         let (before, after) = self.targets.split_at(start.checked_rem(self.targets.len()).unwrap_or(0));
@@ -84,7 +99,9 @@ impl Pool {
                         return Ok(Rc::clone(target));
                     }
                 }
-                Availability::Up if self.settings.balance == Balance::RoundRobin => return Ok(Rc::clone(target)),
+                Availability::Up if self.settings.balance == Balance::RoundRobin => {
+                    return Ok(Rc::clone(target));
+                }
                 Availability::Up => {
                     if best.is_none_or(|best| target.requests.get() < best.requests.get()) {
                         best = Some(target);

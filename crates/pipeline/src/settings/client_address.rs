@@ -54,7 +54,10 @@ impl ClientAddress {
                 Ok(network) => {
                     if network.prefix_len() == 0 {
                         problems
-                            .warning(&place, format!("`{text}` trusts every address, so every client can choose its own"))
+                            .warning(
+                                &place,
+                                format!("`{text}` trusts every address, so every client can choose its own"),
+                            )
                             .suggest("name the networks of your proxies");
                     }
                     trusted.push(network);
@@ -122,11 +125,7 @@ fn canonical(address: IpAddr) -> IpAddr {
 /// The elements of a list header, the last one (the nearest hop's) first.
 fn list<'h>(headers: &'h HeaderMap, name: &str) -> impl Iterator<Item = &'h str> {
     let values: Vec<_> = headers.get_all(name).iter().collect();
-    values
-        .into_iter()
-        .rev()
-        .flat_map(|value| value.to_str().unwrap_or_default().rsplit(','))
-        .map(str::trim)
+    values.into_iter().rev().flat_map(|value| value.to_str().unwrap_or_default().rsplit(',')).map(str::trim)
 }
 
 fn parameter<'e>(element: &'e str, name: &str) -> Option<&'e str> {
@@ -155,14 +154,21 @@ mod tests {
     use super::*;
 
     fn rules(trusted: &[&str], header: ForwardingHeader) -> ClientAddress {
-        let raw = RawClientAddress { trusted_proxies: trusted.iter().map(|&text| text.to_owned()).collect(), header };
+        let raw = RawClientAddress {
+            trusted_proxies: trusted.iter().map(|&text| text.to_owned()).collect(),
+            header,
+        };
         let mut problems = Problems::default();
         let rules = ClientAddress::compile(&raw, &KeyPath::root(), &mut problems);
         assert!(problems.is_empty());
         rules
     }
 
-    fn client(rules: &ClientAddress, socket: &str, headers: &[(&'static str, &'static str)]) -> (String, bool) {
+    fn client(
+        rules: &ClientAddress,
+        socket: &str,
+        headers: &[(&'static str, &'static str)],
+    ) -> (String, bool) {
         let mut map = HeaderMap::new();
         for &(name, value) in headers {
             map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
@@ -174,7 +180,10 @@ mod tests {
     #[test]
     fn nobody_is_believed_unless_listed() {
         let rules = rules(&[], ForwardingHeader::XForwardedFor);
-        assert_eq!(client(&rules, "192.0.2.1:1", &[("x-forwarded-for", "10.9.9.9")]), ("192.0.2.1".into(), false));
+        assert_eq!(
+            client(&rules, "192.0.2.1:1", &[("x-forwarded-for", "10.9.9.9")]),
+            ("192.0.2.1".into(), false)
+        );
     }
 
     #[test]
@@ -182,7 +191,11 @@ mod tests {
         let rules = rules(&["10.0.0.0/8"], ForwardingHeader::XForwardedFor);
         let case = |value| client(&rules, "10.0.0.1:1", &[("x-forwarded-for", value)]).0;
         assert_eq!(case("203.0.113.9"), "203.0.113.9");
-        assert_eq!(case("1.1.1.1, 203.0.113.9, 10.0.0.2"), "203.0.113.9", "what the client prepended is not believed");
+        assert_eq!(
+            case("1.1.1.1, 203.0.113.9, 10.0.0.2"),
+            "203.0.113.9",
+            "what the client prepended is not believed"
+        );
         assert_eq!(case("203.0.113.9, garbage"), "10.0.0.1");
         assert_eq!(case("10.0.0.3, 10.0.0.2"), "10.0.0.3");
         assert_eq!(case("[2001:db8::1]:4711"), "2001:db8::1");
@@ -192,7 +205,11 @@ mod tests {
     #[test]
     fn several_fields_are_one_list() {
         let rules = rules(&["10.0.0.0/8"], ForwardingHeader::XForwardedFor);
-        let headers = [("x-forwarded-for", "1.1.1.1"), ("x-forwarded-for", "203.0.113.9"), ("x-forwarded-proto", "https")];
+        let headers = [
+            ("x-forwarded-for", "1.1.1.1"),
+            ("x-forwarded-for", "203.0.113.9"),
+            ("x-forwarded-proto", "https"),
+        ];
         assert_eq!(client(&rules, "10.0.0.1:1", &headers), ("203.0.113.9".into(), true));
     }
 
@@ -207,10 +224,12 @@ mod tests {
 
     #[test]
     fn trusting_everyone_is_warned_about_and_nonsense_is_refused() {
-        let raw = RawClientAddress { trusted_proxies: vec!["0.0.0.0/0".into(), "x".into()], ..Default::default() };
+        let raw =
+            RawClientAddress { trusted_proxies: vec!["0.0.0.0/0".into(), "x".into()], ..Default::default() };
         let mut problems = Problems::default();
         ClientAddress::compile(&raw, &KeyPath::root().key("client_address"), &mut problems);
-        let shown: Vec<_> = problems.iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect();
+        let shown: Vec<_> =
+            problems.iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect();
         assert_eq!(
             shown,
             [

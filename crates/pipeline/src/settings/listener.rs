@@ -58,36 +58,63 @@ pub struct ListenerTls {
 
 impl Listener {
     /// Checks and compiles all listeners.
-    pub fn compile(raw: &[RawListener], folder: &ConfigFolder, path: &KeyPath, problems: &mut Problems) -> Vec<Self> {
+    pub fn compile(
+        raw: &[RawListener],
+        folder: &ConfigFolder,
+        path: &KeyPath,
+        problems: &mut Problems,
+    ) -> Vec<Self> {
         if raw.is_empty() {
-            problems.error(path, "there is no listener").suggest("add one, such as `- { name: public, address: 127.0.0.1:8080 }`");
+            problems
+                .error(path, "there is no listener")
+                .suggest("add one, such as `- { name: public, address: 127.0.0.1:8080 }`");
         }
         let mut compiled: Vec<Self> = Vec::new();
         for (index, listener) in raw.iter().enumerate() {
             let place = path.index(index);
             let Ok(address) = listener.address.parse::<SocketAddr>() else {
                 problems
-                    .error(&place.key("address"), format!("`{}` is not an address with a port", listener.address))
+                    .error(
+                        &place.key("address"),
+                        format!("`{}` is not an address with a port", listener.address),
+                    )
                     .suggest("write `127.0.0.1:8080` or `[::]:8080`");
                 continue;
             };
-            if let Some(earlier) = compiled.iter().find(|earlier| earlier.address == address && address.port() != 0) {
+            if let Some(earlier) =
+                compiled.iter().find(|earlier| earlier.address == address && address.port() != 0)
+            {
                 problems.error(
                     &place.key("address"),
                     format!("`{address}` is taken by the listener `{}` already", earlier.name),
                 );
             }
             let tls = listener.tls.as_ref().map(|tls| ListenerTls {
-                certificate: existing(folder, &tls.certificate, &place.key("tls").key("certificate"), problems),
+                certificate: existing(
+                    folder,
+                    &tls.certificate,
+                    &place.key("tls").key("certificate"),
+                    problems,
+                ),
                 key: existing(folder, &tls.key, &place.key("tls").key("key"), problems),
             });
-            compiled.push(Self { name: listener.name.clone(), address, tls, proxy_protocol: listener.proxy_protocol });
+            compiled.push(Self {
+                name: listener.name.clone(),
+                address,
+                tls,
+                proxy_protocol: listener.proxy_protocol,
+            });
         }
         compiled
     }
 }
 
-pub(super) fn existing(folder: &ConfigFolder, named: &str, place: &KeyPath, problems: &mut Problems) -> PathBuf {
+pub(super) fn existing(
+    folder: &ConfigFolder,
+    named: &str,
+    place: &KeyPath,
+    problems: &mut Problems,
+) -> PathBuf {
     if let Err(problem) = folder.read(named) {
         problems.error(place, problem);
     }

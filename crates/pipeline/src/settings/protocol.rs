@@ -115,9 +115,11 @@ impl Protocol {
     pub fn compile(raw: &RawProtocol, path: &KeyPath, problems: &mut Problems) -> Self {
         let mut size = |key: &str, value: ByteSize, least: u64, most: u64| {
             if value.0 < least || value.0 > most {
-                problems
-                    .error(&path.key(key), format!("`{key}` is {value}"))
-                    .suggest(format!("write a size from {} to {}", ByteSize(least), ByteSize(most)));
+                problems.error(&path.key(key), format!("`{key}` is {value}")).suggest(format!(
+                    "write a size from {} to {}",
+                    ByteSize(least),
+                    ByteSize(most)
+                ));
             }
             value.bytes()
         };
@@ -156,7 +158,9 @@ impl Protocol {
 /// A time limit of zero would refuse everything, and one of a year nothing.
 pub(super) fn positive(key: &str, period: Period, path: &KeyPath, problems: &mut Problems) -> Duration {
     if period.0 < Duration::from_millis(10) || period.0 > Duration::from_secs(86_400) {
-        problems.error(&path.key(key), format!("`{key}` is {period}")).suggest("write a duration from 10ms to 24h");
+        problems
+            .error(&path.key(key), format!("`{key}` is {period}"))
+            .suggest("write a duration from 10ms to 24h");
     }
     period.0
 }

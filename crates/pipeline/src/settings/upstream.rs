@@ -165,7 +165,9 @@ impl TargetAddress {
     /// # Errors
     /// A sentence, when the text is neither.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is not a target; write `http://host:port` or `https://host`, without a path");
+        let wrong = || {
+            format!("`{text}` is not a target; write `http://host:port` or `https://host`, without a path")
+        };
         let uri: Uri = text.parse().map_err(|_| wrong())?;
         let secure = match uri.scheme_str() {
             Some("http") => false,
@@ -228,10 +230,17 @@ pub struct PassiveHealth {
 
 impl Upstream {
     /// Checks and compiles an upstream.
-    pub fn compile(raw: &RawUpstream, folder: &ConfigFolder, path: &KeyPath, problems: &mut Problems) -> Self {
+    pub fn compile(
+        raw: &RawUpstream,
+        folder: &ConfigFolder,
+        path: &KeyPath,
+        problems: &mut Problems,
+    ) -> Self {
         let mut targets = Vec::new();
         if raw.targets.is_empty() {
-            problems.error(&path.key("targets"), "there is no target").suggest("add one, such as `http://127.0.0.1:9000`");
+            problems
+                .error(&path.key("targets"), "there is no target")
+                .suggest("add one, such as `http://127.0.0.1:9000`");
         }
         for (index, text) in raw.targets.iter().enumerate() {
             match TargetAddress::parse(text) {
@@ -254,7 +263,9 @@ impl Upstream {
                 .error(&tls_path, "TLS settings have no effect: no target is `https`")
                 .suggest("write `https://` targets or remove `tls`");
         }
-        for (key, value) in [("requests", raw.requests), ("passive_health.failures", raw.passive_health.failures)] {
+        for (key, value) in
+            [("requests", raw.requests), ("passive_health.failures", raw.passive_health.failures)]
+        {
             if value == 0 {
                 problems.error(&path.key(key), format!("`{key}` is 0")).suggest("write at least 1");
             }
@@ -280,7 +291,9 @@ impl Upstream {
 
 fn compile_active(raw: &RawActiveHealth, path: &KeyPath, problems: &mut Problems) -> ActiveHealth {
     if !raw.path.starts_with('/') || raw.path.parse::<Uri>().is_err() {
-        problems.error(&path.key("path"), format!("`{}` is not a path", raw.path)).suggest("write a path such as `/healthz`");
+        problems
+            .error(&path.key("path"), format!("`{}` is not a path", raw.path))
+            .suggest("write a path such as `/healthz`");
     }
     for (key, value) in [("unhealthy_after", raw.unhealthy_after), ("healthy_after", raw.healthy_after)] {
         if value == 0 {
@@ -309,7 +322,9 @@ mod tests {
         ] {
             assert_eq!(TargetAddress::parse(text).unwrap().to_string(), shown);
         }
-        for wrong in ["", "127.0.0.1:9000", "ftp://x", "http://x/path", "http://x?y", "http://user@x", "http://"] {
+        for wrong in
+            ["", "127.0.0.1:9000", "ftp://x", "http://x/path", "http://x?y", "http://user@x", "http://"]
+        {
             assert!(TargetAddress::parse(wrong).is_err(), "{wrong}");
         }
     }

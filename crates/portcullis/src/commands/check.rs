@@ -26,7 +26,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             if let Some(unrecorded) = compiled.snapshot {
                 let snapshot = unrecorded.without_record();
                 let (services, routes) = (snapshot.services.len(), snapshot.routes.len());
-                output::line(&format!("{}: sound ({services} services, {routes} routes)", arguments.config.display()))?;
+                output::line(&format!(
+                    "{}: sound ({services} services, {routes} routes)",
+                    arguments.config.display()
+                ))?;
             }
         }
     }

@@ -57,7 +57,13 @@ fn serve(arguments: &Arguments, folder: &Path, service: SocketAddr) -> anyhow::R
 }
 
 /// The quickstart example as it would stand in a folder of one's own.
-fn write_files(folder: &Path, listen: SocketAddr, service: SocketAddr, public_key: &str, hash: &str) -> anyhow::Result<PathBuf> {
+fn write_files(
+    folder: &Path,
+    listen: SocketAddr,
+    service: SocketAddr,
+    public_key: &str,
+    hash: &str,
+) -> anyhow::Result<PathBuf> {
     let text = CONFIGURATION
         .replace("${LISTEN:-127.0.0.1:8080}", &listen.to_string())
         .replace("${ADMIN:-127.0.0.1:9901}", "127.0.0.1:0")
@@ -85,7 +91,8 @@ fn mint(key: &SigningKey) -> anyhow::Result<String> {
 }
 
 fn invitation(listening: SocketAddr, config: &Path, token: &str, key: &str) -> String {
-    let program = std::env::current_exe().map_or_else(|_| "portcullis".to_owned(), |path| path.display().to_string());
+    let program =
+        std::env::current_exe().map_or_else(|_| "portcullis".to_owned(), |path| path.display().to_string());
     let config = config.display();
     let record = "the record of every decision: quickstart-audit.jsonl beside the configuration";
     format!(

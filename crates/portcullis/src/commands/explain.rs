@@ -52,7 +52,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     let fetch = fetcher()?;
     let socket = SocketAddr::new(arguments.client, 0);
-    let explanation = explain(&snapshot, parts, socket, arguments.tls, SystemClock.now(), |source| fetch.refresh(source));
+    let explanation =
+        explain(&snapshot, parts, socket, arguments.tls, SystemClock.now(), |source| fetch.refresh(source));
     match arguments.format {
         Format::Json => output::line(&serde_json::to_string_pretty(&explanation)?)?,
         Format::Text => output::line(describe(&explanation).trim_end())?,
@@ -63,10 +64,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 fn build_request(arguments: &Arguments) -> anyhow::Result<request::Parts> {
     let url = arguments.url.as_deref().unwrap_or("/");
     let uri: Uri = url.parse().with_context(|| format!("`{url}` is not a URL"))?;
-    let method = Method::from_bytes(arguments.method.as_bytes()).with_context(|| format!("`{}` is not a method", arguments.method))?;
+    let method = Method::from_bytes(arguments.method.as_bytes())
+        .with_context(|| format!("`{}` is not a method", arguments.method))?;
     let mut fields: Vec<(String, String)> = Vec::new();
     for field in &arguments.headers {
-        let (name, value) = field.split_once(':').ok_or_else(|| anyhow!("`{field}` is not a field; write `Name: value`"))?;
+        let (name, value) =
+            field.split_once(':').ok_or_else(|| anyhow!("`{field}` is not a field; write `Name: value`"))?;
         fields.push((name.trim().to_owned(), value.trim().to_owned()));
     }
     if !fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
@@ -84,7 +87,9 @@ fn read_request(path: &Path) -> anyhow::Result<request::Parts> {
         std::io::stdin().take(LARGEST).read_to_string(&mut text)?;
     } else {
         let file = std::fs::File::open(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-        file.take(LARGEST).read_to_string(&mut text).with_context(|| format!("cannot read `{}`", path.display()))?;
+        file.take(LARGEST)
+            .read_to_string(&mut text)
+            .with_context(|| format!("cannot read `{}`", path.display()))?;
     }
     let mut lines = text.lines();
     let first = lines.next().unwrap_or_default();
@@ -92,11 +97,14 @@ fn read_request(path: &Path) -> anyhow::Result<request::Parts> {
     let (Some(method), Some(target), Some(_)) = (words.next(), words.next(), words.next()) else {
         bail!("`{first}` is not a request line; write `GET /path HTTP/1.1`");
     };
-    let method = Method::from_bytes(method.as_bytes()).with_context(|| format!("`{method}` is not a method"))?;
+    let method =
+        Method::from_bytes(method.as_bytes()).with_context(|| format!("`{method}` is not a method"))?;
     let fields = lines
         .take_while(|line| !line.is_empty())
         .map(|line| {
-            let (name, value) = line.split_once(':').ok_or_else(|| anyhow!("`{line}` is not a field; write `Name: value`"))?;
+            let (name, value) = line
+                .split_once(':')
+                .ok_or_else(|| anyhow!("`{line}` is not a field; write `Name: value`"))?;
             Ok((name.to_owned(), value.trim().to_owned()))
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
@@ -108,7 +116,8 @@ fn assemble(method: Method, target: &str, fields: Vec<(String, String)>) -> anyh
     let (mut parts, ()) = Request::builder().method(method).uri(uri).body(())?.into_parts();
     for (name, value) in fields {
         let name = HeaderName::try_from(&name).with_context(|| format!("`{name}` is not a header name"))?;
-        let value = HeaderValue::try_from(value).with_context(|| format!("the value of `{name}` cannot be sent"))?;
+        let value =
+            HeaderValue::try_from(value).with_context(|| format!("the value of `{name}` cannot be sent"))?;
         parts.headers.append(name, value);
     }
     Ok(parts)

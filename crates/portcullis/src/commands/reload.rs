@@ -26,8 +26,14 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     let path = arguments.pid_file.display();
-    let text = std::fs::read_to_string(&arguments.pid_file).with_context(|| format!("cannot read `{path}`"))?;
-    let pid = text.trim().parse().ok().and_then(Pid::from_raw).ok_or_else(|| anyhow!("`{path}` holds no process id"))?;
+    let text =
+        std::fs::read_to_string(&arguments.pid_file).with_context(|| format!("cannot read `{path}`"))?;
+    let pid = text
+        .trim()
+        .parse()
+        .ok()
+        .and_then(Pid::from_raw)
+        .ok_or_else(|| anyhow!("`{path}` holds no process id"))?;
     kill_process(pid, Signal::HUP).with_context(|| format!("process {} cannot be told", text.trim()))?;
     output::line("told; the gateway's log says `reloaded`, or why not")?;
     Ok(ExitCode::SUCCESS)

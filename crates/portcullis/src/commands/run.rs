@@ -86,7 +86,10 @@ impl Running {
     }
 
     fn gateway_snapshot(&self) -> Arc<Snapshot> {
-        #[expect(clippy::expect_used, reason = "the gateway is taken out only by `stop`, which consumes this")]
+        #[expect(
+            clippy::expect_used,
+            reason = "the gateway is taken out only by `stop`, which consumes this"
+        )]
         with(&self.gateway, Gateway::snapshot).expect("a gateway that was not stopped")
     }
 
@@ -98,7 +101,10 @@ impl Running {
         let refused = |why: String| {
             old.metrics.config_reload_failed();
             let problems = report::json(&compiled.document, &compiled.problems);
-            event("reload_refused", json!({ "error": why, "problems": problems, "generation": old.generation }));
+            event(
+                "reload_refused",
+                json!({ "error": why, "problems": problems, "generation": old.generation }),
+            );
         };
         output::problems(&compiled);
         let Some(unrecorded) = unrecorded else {

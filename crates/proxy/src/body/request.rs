@@ -144,7 +144,10 @@ impl Body for RequestBody {
     type Data = Bytes;
     type Error = RequestFault;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, RequestFault>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, RequestFault>>> {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
             Self::Stream(stream) => stream.poll(cx),

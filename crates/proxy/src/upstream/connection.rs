@@ -86,7 +86,11 @@ pub(crate) enum ConnectFailure {
 }
 
 /// A new connection to a target: HTTP/1, or the shared one of HTTP/2.
-pub(crate) async fn connect(pool: &Pool, target: &Rc<Target>, timer: &mut Timer) -> Result<Connected, ConnectFailure> {
+pub(crate) async fn connect(
+    pool: &Pool,
+    target: &Rc<Target>,
+    timer: &mut Timer,
+) -> Result<Connected, ConnectFailure> {
     let attempt = async {
         let io = open(&target.address, pool.tls.as_ref(), pool.settings.tls.server_name.as_deref()).await?;
         if pool.speaks_http2() {

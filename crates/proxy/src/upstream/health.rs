@@ -168,7 +168,9 @@ mod tests {
         };
         let health = TargetHealth::default();
         let now = Timestamp::from_secs(1);
-        for (answer, expected) in [(false, true), (false, false), (true, false), (false, false), (true, false), (true, true)] {
+        for (answer, expected) in
+            [(false, true), (false, false), (true, false), (false, false), (true, false), (true, true)]
+        {
             health.answered(answer, &rules);
             assert_eq!(health.is_well(now), expected);
         }

@@ -29,7 +29,15 @@ pub(crate) struct Target {
 impl Target {
     pub(crate) fn new(index: u32, address: TargetAddress, health: Arc<TargetHealth>) -> Self {
         let host = own_host(&address);
-        Self { index, host, address, health, requests: Cell::new(0), idle: RefCell::default(), http2: RefCell::default() }
+        Self {
+            index,
+            host,
+            address,
+            health,
+            requests: Cell::new(0),
+            idle: RefCell::default(),
+            http2: RefCell::default(),
+        }
     }
 
     pub(crate) fn inherit(&self, old: &Self) {

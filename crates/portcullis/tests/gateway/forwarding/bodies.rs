@@ -61,10 +61,10 @@ fn an_answer_reaches_the_client_piece_by_piece() {
                 let mut stream = client.start("GET", "/hang-body", &[]);
                 stream.finish();
                 assert_eq!(stream.head().status, 200);
-                assert_eq!(stream.next().as_deref(), Some(&b"12345"[..]));
+                assert_eq!(stream.next_piece().as_deref(), Some(&b"12345"[..]));
                 upstream.release();
-                assert_eq!(stream.next().as_deref(), Some(&b"67890"[..]));
-                assert_eq!(stream.next(), None);
+                assert_eq!(stream.next_piece().as_deref(), Some(&b"67890"[..]));
+                assert_eq!(stream.next_piece(), None);
             }
         }
     }
@@ -95,7 +95,8 @@ fn chunks_stay_chunks_and_lengths_stay_lengths() {
     assert!(!seen.wire.windows(3).any(|part| part == b"x=\""), "extensions of chunks are not passed on");
     upstream.forget();
 
-    let answer = client.send("POST /big/70000 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\none").response();
+    let answer =
+        client.send("POST /big/70000 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\none").response();
     assert_eq!((answer.body.len(), answer.header("content-length").as_deref()), (70_000, Some("70000")));
     let seen = upstream.only_request();
     assert_eq!(seen.values("content-length"), ["3"]);
@@ -131,7 +132,8 @@ fn empty_bodies_are_empty() {
         ("Transfer-Encoding: chunked\r\n", Some("transfer-encoding")),
     ] {
         let end = if fields.starts_with("Transfer") { "0\r\n\r\n" } else { "" };
-        let answer = client.send(format!("POST /reflect HTTP/1.1\r\nHost: a\r\n{fields}\r\n{end}")).response();
+        let answer =
+            client.send(format!("POST /reflect HTTP/1.1\r\nHost: a\r\n{fields}\r\n{end}")).response();
         assert_eq!((answer.status, answer.header("content-length").as_deref()), (200, Some("0")), "{fields}");
         let seen = upstream.only_request();
         assert_eq!((seen.body_length, seen.ending.clone()), (0, Ending::Complete), "{fields}");
@@ -153,13 +155,21 @@ fn the_answer_to_head_has_a_length_and_no_body() {
         let mut client = Connection::open(gateway.address("public"));
         for _ in 0..2 {
             let answer = client.send("HEAD /big/1234 HTTP/1.1\r\nHost: a\r\n\r\n").response_to("HEAD");
-            assert_eq!((answer.status, answer.header("content-length").as_deref()), (200, Some("1234")), "{protocol}");
+            assert_eq!(
+                (answer.status, answer.header("content-length").as_deref()),
+                (200, Some("1234")),
+                "{protocol}"
+            );
             // Had a body come, the next answer would not be one.
             assert_eq!(client.send("GET /big/3 HTTP/1.1\r\nHost: a\r\n\r\n").response().body, b"xxx");
         }
         assert_eq!(upstream.requests()[0].method, "HEAD", "the service is asked with the same method");
         let answer = h2::Client::open(gateway.address("public")).request("HEAD", "/big/1234", &[]);
-        assert_eq!((answer.header("content-length").as_deref(), answer.body.len()), (Some("1234"), 0), "{protocol}");
+        assert_eq!(
+            (answer.header("content-length").as_deref(), answer.body.len()),
+            (Some("1234"), 0),
+            "{protocol}"
+        );
         upstream.forget();
     }
 }

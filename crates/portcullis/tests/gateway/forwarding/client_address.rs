@@ -28,7 +28,8 @@ fn nobody_is_believed_who_is_not_trusted() {
     let claims = "X-Forwarded-For: 203.0.113.9\r\nForwarded: for=203.0.113.9;proto=https\r\nX-Real-IP: 203.0.113.9\r\n\
         X-Forwarded-Proto: https\r\nX-Forwarded-Host: evil.test\r\nTrue-Client-IP: 203.0.113.9\r\n";
     for proxies in ["", "10.0.0.0/8, 192.0.2.7"] {
-        let config = plain(&upstream.url()).section("client_address", format!("{{ trusted_proxies: [{proxies}] }}"));
+        let config =
+            plain(&upstream.url()).section("client_address", format!("{{ trusted_proxies: [{proxies}] }}"));
         let seen = told(&config.start(), &upstream, claims);
         assert_eq!(client_of(&seen), some("127.0.0.1", "http"));
         assert_eq!(seen.header("x-forwarded-host").as_deref(), Some("api.example.com"));
@@ -74,7 +75,8 @@ fn trusted_proxies_name_the_client_by_forwarded() {
 #[test]
 fn the_record_names_the_client_and_the_peer() {
     let upstream = Upstream::start();
-    let gateway = plain(&upstream.url()).section("client_address", "{ trusted_proxies: [127.0.0.1] }").start();
+    let gateway =
+        plain(&upstream.url()).section("client_address", "{ trusted_proxies: [127.0.0.1] }").start();
     told(&gateway, &upstream, "X-Forwarded-For: 203.0.113.9\r\n");
     let records = gateway.stop_and_audit();
     assert_eq!(records[0]["client.address"], "203.0.113.9", "{}", records[0]);
@@ -98,7 +100,8 @@ fn a_load_balancer_names_the_client_by_the_proxy_protocol() {
     let upstream = Upstream::start();
     let gateway = behind_balancer(&upstream).start();
     let v4 = [[203, 0, 113, 9], [127, 0, 0, 1]].concat();
-    let v6: Vec<u8> = [0x2001_0db8_u128 << 96 | 1, 1].iter().flat_map(|address| address.to_be_bytes()).collect();
+    let v6: Vec<u8> =
+        [0x2001_0db8_u128 << 96 | 1, 1].iter().flat_map(|address| address.to_be_bytes()).collect();
     let ports = [0x12, 0x34, 0x00, 0x50];
     for (header, client) in [
         (proxy_header(1, 0x11, &[&v4[..], &ports].concat()), "203.0.113.9"),
@@ -108,7 +111,8 @@ fn a_load_balancer_names_the_client_by_the_proxy_protocol() {
         // The balancer speaks for itself.
         (proxy_header(0, 0x00, &[]), "127.0.0.1"),
     ] {
-        let request = [&header[..], b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1\r\n\r\n"].concat();
+        let request =
+            [&header[..], b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1\r\n\r\n"].concat();
         let mut client_side = Connection::open(gateway.address("public"));
         assert_eq!(client_side.send_bytewise(&request).response().status, 200);
         assert_eq!(upstream.only_request().header("x-forwarded-for").as_deref(), Some(client));

@@ -17,9 +17,13 @@ fn names(seen: &Seen) -> Vec<String> {
 
 #[test]
 fn the_service_is_told_who_asks_in_the_fields_that_it_reads() {
-    let claims = "X-Forwarded-For: 6.6.6.6\r\nX_Forwarded_For: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\nVia: 1.0 evil\r\n";
+    let claims =
+        "X-Forwarded-For: 6.6.6.6\r\nX_Forwarded_For: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\nVia: 1.0 evil\r\n";
     for (value, expected) in [
-        ("x-forwarded", vec!["host", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-request-id"]),
+        (
+            "x-forwarded",
+            vec!["host", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-request-id"],
+        ),
         ("forwarded", vec!["forwarded", "host", "x-request-id"]),
         ("none", vec!["host", "x-request-id"]),
     ] {
@@ -113,7 +117,10 @@ fn the_service_is_told_who_the_caller_is() {
     }
     for name in ["x-user", "x-roles", "x-scopes"] {
         let values = seen.values(name);
-        assert!(!["root", "admin", "all"].iter().any(|claim| values.iter().any(|value| value == claim)), "{name}");
+        assert!(
+            !["root", "admin", "all"].iter().any(|claim| values.iter().any(|value| value == claim)),
+            "{name}"
+        );
     }
 }
 
@@ -143,7 +150,8 @@ fn a_request_has_one_name_on_every_side() {
     let mut client = Connection::open(gateway.address("public"));
     let mut known: Vec<String> = Vec::new();
     for _ in 0..3 {
-        let answer = client.send("GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: the-clients-own\r\n\r\n").response();
+        let answer =
+            client.send("GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: the-clients-own\r\n\r\n").response();
         let id = answer.header("x-request-id").expect("a name in the answer");
         assert_eq!(upstream.only_request().header("x-request-id").as_ref(), Some(&id));
         assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
@@ -151,8 +159,11 @@ fn a_request_has_one_name_on_every_side() {
         known.push(id);
         upstream.forget();
     }
-    let recorded: Vec<String> =
-        gateway.stop_and_audit().iter().map(|record| record["request_id"].as_str().unwrap().to_owned()).collect();
+    let recorded: Vec<String> = gateway
+        .stop_and_audit()
+        .iter()
+        .map(|record| record["request_id"].as_str().unwrap().to_owned())
+        .collect();
     assert_eq!(recorded, known);
 }
 
@@ -174,7 +185,11 @@ fn bytes_beyond_ascii_in_a_value_pass_as_they_are() {
     let request = b"GET / HTTP/1.1\r\nHost: a\r\nX-Name: J\xf6rg\r\n\r\n";
     assert_eq!(raw::request(gateway.address("public"), request).status, 200);
     let seen = upstream.only_request();
-    let value = seen.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("x-name")).map(|(_, value)| value.clone());
+    let value = seen
+        .headers
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case("x-name"))
+        .map(|(_, value)| value.clone());
     assert_eq!(value.as_deref(), Some(&b"J\xf6rg"[..]));
 }
 
@@ -190,7 +205,9 @@ fn fields_about_the_connection_to_the_service_do_not_reach_the_client() {
     let answer = raw::get(gateway.address("public"), "/", "");
     assert_eq!((answer.status, answer.text().as_str()), (200, "hi"));
     assert_eq!(answer.values("x-public"), ["1", "2"]);
-    for name in ["connection", "x-internal", "keep-alive", "proxy-connection", "proxy-authenticate", "upgrade", "te"] {
+    for name in
+        ["connection", "x-internal", "keep-alive", "proxy-connection", "proxy-authenticate", "upgrade", "te"]
+    {
         assert_eq!(answer.values(name), Vec::<String>::new(), "{name}");
     }
     let answer = h2::Client::open(gateway.address("public")).request("GET", "/", &[]);
@@ -235,7 +252,9 @@ fn with_exception(upstream: &Upstream) -> Config {
 fn a_route_may_be_forwarded_in_its_own_way() {
     let upstream = Upstream::start();
     let gateway = with_exception(&upstream).start();
-    for (path, host, tells) in [("/x", "api.example.com".to_owned(), true), ("/own", upstream.address().to_string(), false)] {
+    for (path, host, tells) in
+        [("/x", "api.example.com".to_owned(), true), ("/own", upstream.address().to_string(), false)]
+    {
         assert_eq!(raw::get(gateway.address("public"), path, "").status, 200);
         let seen = upstream.only_request();
         assert_eq!((seen.header("host"), seen.has("x-forwarded-for")), (Some(host), tells), "{path}");

@@ -1,5 +1,8 @@
 //! Every protocol on one side with every protocol on the other, and TLS that proves whom it leads to.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+
 use portcullis_testkit::ca::Authority;
 use portcullis_testkit::echo::Upstream;
 use portcullis_testkit::gateway::Gateway;
@@ -39,8 +42,11 @@ impl Service {
         let authority = Authority::new();
         let identity = authority.server(&["127.0.0.1"]);
         let alpn = if self.speaks_http2() { "h2" } else { "http/1.1" };
-        let upstream =
-            if self.is_secure() { Upstream::start_tls(identity.server_config(&[alpn])) } else { Upstream::start() };
+        let upstream = if self.is_secure() {
+            Upstream::start_tls(identity.server_config(&[alpn]))
+        } else {
+            Upstream::start()
+        };
         let scheme = if self.is_secure() { "https" } else { "http" };
         let mut config = plain(&format!("{scheme}://{}", upstream.address()));
         if self.is_secure() {
@@ -161,7 +167,8 @@ fn trusting(authority: &Authority, more: &str) -> String {
 #[test]
 fn a_service_that_another_authority_vouches_for_is_not_spoken_to() {
     let other = Authority::new();
-    let (upstream, gateway) = before_tls("127.0.0.1", |config, _| config.upstream("tls", trusting(&other, "")));
+    let (upstream, gateway) =
+        before_tls("127.0.0.1", |config, _| config.upstream("tls", trusting(&other, "")));
     let answer = raw::get(gateway.address("public"), "/", "Authorization: Bearer secret\r\n");
     assert_eq!((answer.status, answer.code().as_str()), (502, "upstream_failed"));
     upstream.assert_no_contact();
@@ -190,12 +197,20 @@ fn a_service_is_verified_by_the_name_of_its_target() {
 #[test]
 fn a_service_that_does_not_speak_the_configured_protocol_is_an_error() {
     // Plain text where TLS is asked for.
-    let authority = Authority::new();
-    let upstream = Upstream::start();
-    let config = plain(&format!("https://{}", upstream.address())).upstream("tls", trusting(&authority, ""));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let service = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut first = [0];
+        stream.read_exact(&mut first).unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").unwrap();
+        first
+    });
+    let config =
+        plain(&url).upstream("tls", trusting(&Authority::new(), "")).policy("forward", "{ retries: 0 }");
     let answer = raw::get(config.start().address("public"), "/", "");
     assert_eq!((answer.status, answer.code().as_str()), (502, "upstream_failed"));
-    assert!(upstream.requests().iter().all(|seen| seen.method.is_empty()), "no request in plain text");
+    assert_eq!(service.join().unwrap(), [0x16], "the service was offered TLS, and no request in plain text");
 
     // HTTP/1 by ALPN where HTTP/2 is asked for.
     let (upstream, gateway) = before_tls("127.0.0.1", |config, authority| {
@@ -213,12 +228,18 @@ fn trailers_pass_between_http2_and_http2_as_grpc_needs() {
         .policy("forward", "{ identity: { X-Caller: subject } }")
         .start();
     let client = h2::Client::open(gateway.address("public"));
-    let mut call = client.start("POST", "/trailers", &[("te", "trailers"), ("content-type", "application/grpc")]);
-    call.send("message").finish_with(&[("checksum", "1234"), ("x-caller", "root"), ("x_forwarded_for", "1.1.1.1")]);
+    let mut call =
+        client.start("POST", "/trailers", &[("te", "trailers"), ("content-type", "application/grpc")]);
+    call.send("message").finish_with(&[
+        ("checksum", "1234"),
+        ("x-caller", "root"),
+        ("x_forwarded_for", "1.1.1.1"),
+    ]);
     let answer = call.response();
     assert_eq!((answer.status, answer.text().as_str()), (200, "message"));
     assert_eq!(answer.header("content-type").as_deref(), Some("application/grpc"));
-    let trailer = |name: &str| answer.trailers.iter().find(|(have, _)| have == name).map(|(_, value)| value.as_slice());
+    let trailer =
+        |name: &str| answer.trailers.iter().find(|(have, _)| have == name).map(|(_, value)| value.as_slice());
     assert_eq!((trailer("grpc-status"), trailer("grpc-message")), (Some(&b"0"[..]), Some(&b"done"[..])));
 
     let seen = upstream.only_request();

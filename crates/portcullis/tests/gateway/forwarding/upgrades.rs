@@ -27,7 +27,10 @@ fn a_websocket_is_opened_and_every_byte_passes_both_ways() {
     let answer = client.response();
     assert_eq!(answer.status, 101);
     assert_eq!(answer.header("upgrade").as_deref(), Some("websocket"));
-    assert_eq!(answer.header("connection").map(|value| value.to_ascii_lowercase()).as_deref(), Some("upgrade"));
+    assert_eq!(
+        answer.header("connection").map(|value| value.to_ascii_lowercase()).as_deref(),
+        Some("upgrade")
+    );
     assert_eq!(answer.header("sec-websocket-accept").as_deref(), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
     assert_eq!(client.read_exactly(6), b"\x01first");
     // What would be refused in HTTP is nobody's business any more.
@@ -73,7 +76,11 @@ fn other_protocols_are_changed_to_only_if_the_route_allows_them() {
         assert_eq!(answer.status, 200, "{protocol}: the request is served without the upgrade");
         let seen = upstream.only_request();
         assert!(!seen.has("upgrade") && !seen.has("connection"), "{protocol}: {seen:?}");
-        assert_eq!(client.send("GET /big/3 HTTP/1.1\r\nHost: a\r\n\r\n").response().text(), "xxx", "{protocol}");
+        assert_eq!(
+            client.send("GET /big/3 HTTP/1.1\r\nHost: a\r\n\r\n").response().text(),
+            "xxx",
+            "{protocol}"
+        );
         upstream.forget();
     }
 }

@@ -262,7 +262,7 @@ async fn answers_in_flight_and_then_the_refusal_reach_the_client() {
     let handle = guard.handle();
     let service = service_fn(|_: Request<Incoming>| {
         let body = SlowBody { frames_left: 2 * FRAMES, _answering: handle.answering() };
-        async move { Ok::<_, Infallible>(Response::new(body)) }
+        Box::pin(std::future::ready(Ok::<_, Infallible>(Response::new(body))))
     });
     let mut connection =
         hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(guard), service);
