@@ -4,6 +4,7 @@
 //! and the other is served. So the target is brought into one form (RFC 3986 section 6.2.2), and whatever
 //! still has two common readings is refused.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use http::uri::PathAndQuery;
@@ -79,7 +80,7 @@ pub enum TargetError {
     Backslash,
     /// `%25` before two hexadecimal digits where it is refused.
     DoubleEncoding,
-    /// `;` where it is refused, or a dot segment with parameters (`..;`).
+    /// `;` where it is refused, or a dot segment beside a separator in disguise (`..;`, `..%2F`).
     PathParameter,
     /// Percent-encoded bytes in the path that are not UTF-8.
     NotUtf8,
@@ -98,7 +99,7 @@ impl fmt::Display for TargetError {
             Self::EncodedSlash => "the path holds an encoded slash (`%2F`)",
             Self::Backslash => "the path holds a backslash",
             Self::DoubleEncoding => "the path is percent-encoded twice",
-            Self::PathParameter => "the path holds a `;` parameter",
+            Self::PathParameter => "the path holds a `;` parameter or a hidden dot segment",
             Self::NotUtf8 => "the path is not UTF-8 once decoded",
             Self::Fragment => "the target holds a `#`",
         })
@@ -173,7 +174,7 @@ impl Target {
 
 /// Percent-decodes a segment of a normalised path. Normalisation made sure that the result is UTF-8.
 #[must_use]
-pub fn decode_segment(segment: &str) -> std::borrow::Cow<'_, str> {
+pub fn decode_segment(segment: &str) -> Cow<'_, str> {
     if !segment.contains('%') {
         return segment.into();
     }
@@ -278,7 +279,7 @@ fn normalise_escapes(path: &[u8], rules: &TargetRules) -> Result<String, TargetE
     let mut at = 0;
     while let Some(&byte) = path.get(at) {
         let value = if byte == b'%' { escape_at(path, at).ok_or(TargetError::BadPercent)? } else { byte };
-        check_character(byte, value, path, at, rules)?;
+        check_character(byte, value, rules)?;
         if byte != b'%' {
             normal.push(char::from(byte));
             at += 1;
@@ -295,17 +296,14 @@ fn normalise_escapes(path: &[u8], rules: &TargetRules) -> Result<String, TargetE
     if std::str::from_utf8(&decoded).is_err() {
         return Err(TargetError::NotUtf8);
     }
-    refuse_dot_segments_with_parameters(&normal)?;
+    if rules.double_encoding == Ambiguity::Refuse {
+        refuse_double_encoding(&normal)?;
+    }
+    refuse_hidden_dot_segments(&normal)?;
     Ok(normal)
 }
 
-fn check_character(
-    byte: u8,
-    value: u8,
-    path: &[u8],
-    at: usize,
-    rules: &TargetRules,
-) -> Result<(), TargetError> {
+fn check_character(byte: u8, value: u8, rules: &TargetRules) -> Result<(), TargetError> {
     let escaped = byte == b'%';
     if (!escaped && is_forbidden_byte(byte)) || (escaped && (value < 0x20 || value == 0x7f)) {
         return Err(TargetError::ControlCharacter);
@@ -315,18 +313,27 @@ fn check_character(
         b'/' if escaped && rules.encoded_slash == Ambiguity::Refuse => Err(TargetError::EncodedSlash),
         b'\\' if rules.backslash == Ambiguity::Refuse => Err(TargetError::Backslash),
         b';' if rules.path_parameters == Ambiguity::Refuse => Err(TargetError::PathParameter),
-        b'%' if rules.double_encoding == Ambiguity::Refuse && hex_pair(path, at + 3).is_some() => {
-            Err(TargetError::DoubleEncoding)
-        }
         _ => Ok(()),
     }
 }
 
-/// `..;v=1` is a parent segment to services that strip parameters: refused whatever the rules say.
-fn refuse_dot_segments_with_parameters(path: &str) -> Result<(), TargetError> {
+/// Looks at the normalised text, because the digits may have been escaped themselves: `%25%32%65` becomes
+/// `%252e` here, and `.` for a service that decodes twice.
+fn refuse_double_encoding(path: &str) -> Result<(), TargetError> {
+    let bytes = path.as_bytes();
+    let is_escape = |escape: &[u8]| escape == b"%25";
+    let is_twice =
+        |at: usize| bytes.get(at..at + 3).is_some_and(is_escape) && hex_pair(bytes, at + 3).is_some();
+    if (0..bytes.len()).any(is_twice) { Err(TargetError::DoubleEncoding) } else { Ok(()) }
+}
+
+/// `..;v=1` is a parent segment to services that strip parameters, `..%2F` and `..\\` to those that take these
+/// for separators: refused whatever the rules keep.
+fn refuse_hidden_dot_segments(path: &str) -> Result<(), TargetError> {
     let hides_dots = |segment: &str| {
-        let before = segment.split([';', '\\']).next().unwrap_or_default();
-        before.len() < segment.len() && matches!(before, "." | "..")
+        let decoded = decode_segment(segment);
+        decoded.contains([';', '\\', '/'])
+            && decoded.split([';', '\\', '/']).any(|part| matches!(part, "." | ".."))
     };
     if path.split('/').any(hides_dots) { Err(TargetError::PathParameter) } else { Ok(()) }
 }
@@ -402,6 +409,8 @@ mod tests {
             ("/a%5cb", TargetError::Backslash),
             ("/a\\b", TargetError::Backslash),
             ("/a%252fb", TargetError::DoubleEncoding),
+            ("/a%25%32%66b", TargetError::DoubleEncoding),
+            ("/a%25%32fb", TargetError::DoubleEncoding),
             ("/a/..;/b", TargetError::PathParameter),
             ("/a;v=1", TargetError::PathParameter),
             ("/a%00", TargetError::ControlCharacter),
@@ -437,7 +446,9 @@ mod tests {
             let target = Target::parse(raw, &keep).unwrap();
             assert_eq!(target.path(), expected);
         }
-        assert_eq!(Target::parse("/a/..;x/b", &keep), Err(TargetError::PathParameter));
+        for hidden in ["/a/..;x/b", "/a/..%3bx/b", "/a/..%2fb", "/a/x%2f..", "/a/..\\b", "/a/x%5C..%5Cb"] {
+            assert_eq!(Target::parse(hidden, &keep), Err(TargetError::PathParameter), "{hidden}");
+        }
     }
 
     fn hostile_path() -> impl Strategy<Value = String> {
@@ -452,6 +463,9 @@ mod tests {
             Just("%5c"),
             Just("\\"),
             Just("%25"),
+            Just("%32"),
+            Just("2"),
+            Just("e"),
             Just(";"),
             Just("a"),
             Just("%61"),

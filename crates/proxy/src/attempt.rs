@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use portcullis_core::{Clock, Reason, SystemClock};
 use portcullis_pipeline::metrics::{TargetId, UpstreamOutcome};
 use portcullis_pipeline::settings::Timeouts;
@@ -32,6 +33,16 @@ pub(crate) struct Failure {
     pub(crate) reason: Reason,
     /// The request, if nothing of it was sent.
     pub(crate) unsent: Option<Box<Request<RequestBody>>>,
+}
+
+/// How the wait for an answer over a connection of its own ended.
+enum Waited<T> {
+    /// With an answer, or hyper's word that there will be none.
+    Answered(T),
+    /// With the connection.
+    Closed,
+    /// Too late.
+    TooLong,
 }
 
 type Answered = (Response<Incoming>, Lease);
@@ -94,22 +105,34 @@ impl Attempt<'_> {
         timer: &mut Timer,
     ) -> Result<(Response<Incoming>, Box<Http1Connection>), Failure> {
         let mut answer = pin!(connection.sender.try_send_request(*request));
-        let outcome = std::future::poll_fn(|cx| {
+        let waited = std::future::poll_fn(|cx| {
             let driven = connection.poll_drive(cx);
             if let Poll::Ready(outcome) = answer.as_mut().poll(cx) {
-                return Poll::Ready(outcome.map_err(|mut error| Failure {
-                    reason: Reason::UpstreamFailed,
-                    unsent: error.take_message().map(Box::new),
-                }));
+                return Poll::Ready(Waited::Answered(outcome));
             }
             if driven.is_ready() {
-                return Poll::Ready(Err(Failure { reason: Reason::UpstreamFailed, unsent: None }));
+                return Poll::Ready(Waited::Closed);
             }
             timer.set_end(self.end_of_waiting());
-            timer.poll_expired(cx).map(|()| Err(Failure { reason: Reason::UpstreamTimeout, unsent: None }))
+            timer.poll_expired(cx).map(|()| Waited::TooLong)
         })
         .await;
-        outcome.map(|response| (response, connection))
+        let broken = |mut error: TrySendError<Request<RequestBody>>| Failure {
+            reason: Reason::UpstreamFailed,
+            unsent: error.take_message().map(Box::new),
+        };
+        match waited {
+            Waited::Answered(outcome) => outcome.map(|response| (response, connection)).map_err(broken),
+            Waited::Closed => {
+                // The service closed it while it was idle, or instead of an answer. Only when the driver is gone
+                // does hyper say which: it gives back a request that it had not begun to send.
+                drop(connection);
+                Err(answer
+                    .await
+                    .map_or_else(broken, |_| Failure { reason: Reason::UpstreamFailed, unsent: None }))
+            }
+            Waited::TooLong => Err(Failure { reason: Reason::UpstreamTimeout, unsent: None }),
+        }
     }
 
     async fn over_http2(

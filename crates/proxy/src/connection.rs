@@ -1,5 +1,8 @@
 //! One client's connection from its first byte to its last.
 
+mod http2;
+mod lent;
+
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -8,7 +11,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::Version;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use portcullis_core::Reason;
@@ -25,9 +28,10 @@ use crate::exchange;
 use crate::respond;
 use crate::shared::Worker;
 use crate::transport::{Rewound, Transport};
-use crate::upstream::LocalExecutor;
 use crate::wire::proxy_protocol::{self, ProxyHeaderError};
 use crate::wire::{Guard, GuardHandle, Limits, Phase, Place};
+
+use http2::Http2;
 
 /// What every HTTP/2 connection begins with (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -43,8 +47,8 @@ pub(crate) struct Entrance {
 pub(crate) async fn serve(worker: Rc<Worker>, entrance: Entrance, stream: TcpStream, socket: SocketAddr) {
     let protocol = worker.current().snapshot.protocol.clone();
     let mut timer = Timer::after(&worker.deadlines, protocol.handshake_timeout);
-    let Some(Ok((transport, socket, spoken))) = before(&mut timer, open(entrance, stream, socket)).await
-    else {
+    let opening = open(entrance, stream, socket);
+    let Some(Ok((transport, socket, spoken))) = unless_draining(&worker, &mut timer, opening).await else {
         return;
     };
     let secure = matches!(transport, Transport::ServerTls(_));
@@ -54,7 +58,9 @@ pub(crate) async fn serve(worker: Rc<Worker>, entrance: Entrance, stream: TcpStr
         Spoken::Unknown => {
             let mut transport = transport;
             timer.reset(protocol.idle_timeout);
-            let Some(Ok((is_http2, ahead))) = before(&mut timer, listen(&mut transport)).await else {
+            let Some(Ok((is_http2, ahead))) =
+                unless_draining(&worker, &mut timer, listen(&mut transport)).await
+            else {
                 return;
             };
             (is_http2, ahead, transport)
@@ -66,6 +72,17 @@ pub(crate) async fn serve(worker: Rc<Worker>, entrance: Entrance, stream: TcpStr
     } else {
         Http1 { worker, protocol, timer, idle_since: None }.serve(io, socket, secure).await;
     }
+}
+
+/// The outcome of `future`, or nothing if `timer` ends or the gateway is told to stop first: nothing is under way yet,
+/// unless the client has sent what makes `future` ready.
+async fn unless_draining<F: Future>(worker: &Worker, timer: &mut Timer, future: F) -> Option<F::Output> {
+    let mut future = std::pin::pin!(before(timer, future));
+    std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Pending if worker.is_draining() => Poll::Ready(None),
+        polled => polled,
+    })
+    .await
 }
 
 /// Which protocol a client is known to speak before it has sent a request.
@@ -167,10 +184,8 @@ impl Http1 {
         let client = Rc::new(Client::new(socket, secure, Some(handle.clone())));
         let (worker, exchanges) = (Rc::clone(&self.worker), Rc::clone(&client));
         let service = service_fn(move |request| {
-            let (worker, client) = (Rc::clone(&worker), Rc::clone(&exchanges));
-            Box::pin(async move {
-                Ok::<_, std::convert::Infallible>(exchange::serve(worker, client, request).await)
-            })
+            let answer = exchange::serve(Rc::clone(&worker), Rc::clone(&exchanges), request);
+            Box::pin(async move { Ok::<_, std::convert::Infallible>(answer.await) })
         });
         let mut builder = http1::Builder::new();
         builder.header_read_timeout(None);
@@ -247,7 +262,8 @@ impl Http1 {
                 io.write_all(&respond::raw_refusal(reason, id)).await?;
             }
             io.shutdown().await?;
-            if handle.phase() != Phase::Idle || refusal.is_some() {
+            let is_unread = handle.phase() != Phase::Idle || refusal.is_some();
+            if is_unread && !self.worker.is_draining() {
                 linger(io.into_parts().0).await?;
             }
             Ok::<_, io::Error>(())
@@ -272,55 +288,6 @@ async fn linger<IO: AsyncRead + Unpin>(mut io: IO) -> io::Result<()> {
         discarded += count;
     }
     Ok(())
-}
-
-/// A connection that speaks HTTP/2.
-struct Http2 {
-    worker: Rc<Worker>,
-    protocol: Protocol,
-    timer: Timer,
-}
-
-impl Http2 {
-    async fn serve(mut self, io: Rewound<Transport>, socket: SocketAddr, secure: bool) {
-        let client = Rc::new(Client::new(socket, secure, None));
-        let (worker, exchanges) = (Rc::clone(&self.worker), Rc::clone(&client));
-        let service = service_fn(move |request| {
-            let (worker, client) = (Rc::clone(&worker), Rc::clone(&exchanges));
-            async move { Ok::<_, std::convert::Infallible>(exchange::serve(worker, client, request).await) }
-        });
-        let limits = &self.protocol.http2;
-        let mut builder = http2::Builder::new(LocalExecutor);
-        builder
-            .max_concurrent_streams(limits.streams)
-            .max_header_list_size(u32::try_from(self.protocol.header_total).unwrap_or(u32::MAX))
-            .max_pending_accept_reset_streams(limits.resets as usize)
-            .max_local_error_reset_streams(limits.resets as usize)
-            .initial_stream_window_size(64 << 10)
-            .initial_connection_window_size(1 << 20);
-        let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(io), service));
-        let mut is_closing = false;
-        let mut idle_since = Some(self.worker.deadlines.now());
-        std::future::poll_fn(|cx| {
-            if self.worker.is_draining() && !is_closing {
-                is_closing = true;
-                connection.as_mut().graceful_shutdown();
-            }
-            if connection.as_mut().poll(cx).is_ready() || client.abandoned() > self.protocol.http2.resets {
-                return Poll::Ready(());
-            }
-            let now = self.worker.deadlines.now();
-            if client.exchanges() > 0 {
-                idle_since = None;
-                self.timer.set_end(client.patience_ends());
-            } else {
-                let since = *idle_since.get_or_insert(now);
-                self.timer.set_end(since.saturating_add(millis(self.protocol.idle_timeout)));
-            }
-            self.timer.poll_expired(cx)
-        })
-        .await;
-    }
 }
 
 fn millis(duration: std::time::Duration) -> u64 {

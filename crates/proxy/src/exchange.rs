@@ -19,20 +19,25 @@ use crate::shared::{Current, Worker};
 use crate::wire;
 
 /// Answers one request. There always is an answer: failures are answers too.
-pub(crate) async fn serve(
+///
+/// The request counts as under way from the call on, not only once the future is polled: hyper reads on in between,
+/// and a fault in the next head must wait for this answer.
+pub(crate) fn serve(
     worker: Rc<Worker>,
     client: Rc<Client>,
     request: Request<Incoming>,
-) -> Response<ResponseBody> {
+) -> impl Future<Output = Response<ResponseBody>> {
     let mut under_way = client.begin();
     let answering = client.answering();
-    let awaits_upgrade = wire::awaits_upgrade(request.version(), request.headers());
-    let response = answer(worker, Rc::clone(&client), request).await;
-    if awaits_upgrade && !client.becomes_tunnel() {
-        client.upgraded(false);
+    async move {
+        let awaits_upgrade = wire::awaits_upgrade(request.version(), request.headers());
+        let response = answer(worker, Rc::clone(&client), request).await;
+        if awaits_upgrade && !client.becomes_tunnel() {
+            client.upgraded(false);
+        }
+        under_way.answered();
+        response.map(|body| body.while_answering(under_way, answering))
     }
-    under_way.answered();
-    response.map(|body| body.while_answering(under_way, answering))
 }
 
 async fn answer(

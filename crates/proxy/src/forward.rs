@@ -244,7 +244,10 @@ impl AnswerBody {
                 client.upgraded(true);
                 ResponseBody::empty()
             }
-            Self::Streaming { incoming, mut lease, .. } if incoming.is_end_stream() => {
+            // An answer to HEAD has no body whatever its length says (RFC 9110 section 9.3.2).
+            Self::Streaming { incoming, mut lease, .. }
+                if incoming.is_end_stream() || account.method == Method::HEAD =>
+            {
                 std::future::poll_fn(|cx| {
                     lease.give_back(cx);
                     std::task::Poll::Ready(())
@@ -264,6 +267,7 @@ impl AnswerBody {
                     account: Some(account),
                     is_redacted: redactor.is_some(),
                     redactor,
+                    is_broken: false,
                 })
             }
         }

@@ -52,7 +52,7 @@ impl Default for RawProtocol {
         Self {
             request_line: ByteSize::kib(8),
             header_count: 100,
-            header_size: ByteSize::kib(16),
+            header_size: ByteSize::kib(8),
             header_total: ByteSize::kib(32),
             body: ByteSize::mib(100),
             connections: 20_000,

@@ -12,4 +12,5 @@
 mod common;
 mod forwarding;
 mod lifecycle;
+mod smuggling;
 mod upstreams;

@@ -26,7 +26,10 @@ struct Strings {
 
 impl Puppet {
     fn start() -> Self {
-        Self { listener: TcpListener::bind("127.0.0.1:0").unwrap() }
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        // The system applies a reading timeout to `accept` as well.
+        socket2::SockRef::from(&listener).set_read_timeout(Some(PATIENCE)).unwrap();
+        Self { listener }
     }
 
     fn address(&self) -> SocketAddr {
@@ -39,7 +42,7 @@ impl Puppet {
 
     /// Waits for a connection and a whole head on it.
     fn accept(&self) -> Strings {
-        let (stream, _) = self.listener.accept().unwrap();
+        let (stream, _) = self.listener.accept().expect("a connection of the gateway");
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut strings = Strings { stream, arrived: Vec::new() };
         strings.read_head();

@@ -14,6 +14,7 @@ use portcullis_core::Reason;
 
 use crate::deadline::{Deadlines, Timer};
 use crate::shared::Current;
+use crate::wire;
 
 /// What is sent to the service as the body.
 pub(crate) enum RequestBody {
@@ -125,6 +126,10 @@ impl RequestStream {
             }
         }
         if let Some(trailers) = frame.trailers_mut() {
+            // The guard has refused them in HTTP/1 already; HTTP/2 comes past it.
+            if trailers.keys().any(|name| wire::is_head_only(name.as_str().as_bytes())) {
+                return Err(self.fail(Reason::Smuggling));
+            }
             self.current.snapshot.clean_trailers(trailers);
         }
         if self.incoming.is_end_stream() {

@@ -46,6 +46,8 @@ pub(crate) struct UpstreamBody {
     pub(crate) redactor: Option<Redactor>,
     /// Whether the body is redacted: then its length is not the service's.
     pub(crate) is_redacted: bool,
+    /// Whether the service broke off: the client is told with the next poll.
+    pub(crate) is_broken: bool,
 }
 
 /// The connection that a body comes from, for as long as it comes.
@@ -90,23 +92,29 @@ impl std::error::Error for BrokenOff {}
 
 impl UpstreamBody {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        if self.is_broken {
+            return Poll::Ready(Some(Err(BrokenOff)));
+        }
         loop {
             match ready!(self.poll_incoming(cx)) {
                 Some(Ok(frame)) => match self.pass(frame, cx) {
                     Ok(Some(frame)) => return Poll::Ready(Some(Ok(frame))),
                     Ok(None) => {}
-                    Err(broken) => {
-                        self.close(Ending::BrokenOff);
-                        return Poll::Ready(Some(Err(broken)));
-                    }
+                    Err(BrokenOff) => return self.break_off(cx),
                 },
-                Some(Err(broken)) => {
-                    self.close(Ending::BrokenOff);
-                    return Poll::Ready(Some(Err(broken)));
-                }
+                Some(Err(BrokenOff)) => return self.break_off(cx),
                 None => return Poll::Ready(self.end_of_stream(cx).map(Ok)),
             }
         }
+    }
+
+    /// Breaks off at the next poll rather than now: hyper drops what it has not sent yet together with the
+    /// connection, and a client that never saw the head would think that its request was not served.
+    fn break_off<T>(&mut self, cx: &mut Context<'_>) -> Poll<T> {
+        self.is_broken = true;
+        self.close(Ending::BrokenOff);
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// The next piece from the service, reading from its connection as needed.
@@ -170,7 +178,7 @@ impl UpstreamBody {
     }
 
     fn is_finished(&self) -> bool {
-        self.incoming.is_end_stream() && self.redactor.is_none()
+        !self.is_broken && self.incoming.is_end_stream() && self.redactor.is_none()
     }
 }
 

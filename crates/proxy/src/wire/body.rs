@@ -189,7 +189,7 @@ impl TrailerJudge {
             self.field_count += 1;
             self.check_size(line.len(), self.lines.consumed(), limits)?;
             let (name, _) = fields::field(line)?;
-            if is_forbidden(name) {
+            if is_head_only(name) {
                 return Err(Fault::smuggling("a trailer field that only a head may hold"));
             }
         }
@@ -213,7 +213,7 @@ const MAX_TRAILER_BYTES: usize = 8 * 1024;
 
 /// RFC 9110 section 6.5.1: what frames, routes, authenticates or controls a request is decided by its head. A
 /// service that merges trailers into the head would decide by what no policy saw.
-fn is_forbidden(name: &[u8]) -> bool {
+pub(crate) fn is_head_only(name: &[u8]) -> bool {
     begins_as(name, b"x-forwarded-")
         || begins_as(name, b"content-")
         || begins_as(name, b"if-")

@@ -21,6 +21,7 @@ pub mod proxy_protocol;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use body::is_head_only;
 pub use fault::{Fault, Place};
 pub use framing::{Framing, Limits, Phase};
 pub use guard::Guard;

@@ -3,7 +3,8 @@
 use std::net::TcpStream;
 
 use portcullis_testkit::PATIENCE;
-use portcullis_testkit::echo::{Ending, Upstream};
+use portcullis_testkit::ca::Authority;
+use portcullis_testkit::echo::{Ending, Seen, Upstream};
 use portcullis_testkit::gateway::Gateway;
 use portcullis_testkit::h2;
 use portcullis_testkit::raw::Connection;
@@ -39,7 +40,7 @@ fn a_service_that_takes_no_connection_is_a_gateway_timeout() {
 fn a_tls_handshake_that_stalls_is_a_gateway_timeout() {
     // Somebody accepts, in the system's name, and says nothing.
     let silent = Puppet::start();
-    let authority = portcullis_testkit::ca::Authority::new();
+    let authority = Authority::new();
     let gateway = plain(&format!("https://{}", silent.address()))
         .upstream("tls", format!("{{ ca: \"{}\" }}", authority.certificate().display()))
         .policy("forward", "{ retries: 0, timeouts: { connect: 100ms } }")
@@ -55,7 +56,7 @@ fn a_service_that_does_not_begin_to_answer_is_a_gateway_timeout() {
         assert_refused(&get(&gateway, "/slow-head"), 504, "upstream_timeout");
         assert_refused(&post(&gateway, "/slow-head"), 504, "upstream_timeout");
         // The service sees that nobody waits any more.
-        let abandoned = |seen: &portcullis_testkit::echo::Seen| seen.ending == Ending::Abandoned;
+        let abandoned = |seen: &Seen| seen.ending == Ending::Abandoned;
         upstream.wait_for(|requests| (requests.len() == 2 && requests.iter().all(abandoned)).then_some(()));
         assert_eq!(get(&gateway, "/").status, 200, "{protocol}");
     }

@@ -1,0 +1,110 @@
+//! A connection that speaks HTTP/2.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use portcullis_pipeline::settings::Protocol;
+use tokio::io::AsyncWriteExt;
+
+use super::lent::Lent;
+use super::{linger, millis};
+use crate::client::Client;
+use crate::deadline::{Timer, before};
+use crate::exchange;
+use crate::shared::Worker;
+use crate::transport::{Rewound, Transport};
+use crate::upstream::LocalExecutor;
+
+/// GOAWAY (RFC 9113 section 6.8) with ENHANCE_YOUR_CALM. It claims no stream as unprocessed: nobody should send again
+/// what was given up.
+const CALM_DOWN: &[u8] = &[0, 0, 8, 0x7, 0, 0, 0, 0, 0, 0x7F, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0xB];
+
+/// A connection that speaks HTTP/2.
+pub(super) struct Http2 {
+    pub(super) worker: Rc<Worker>,
+    pub(super) protocol: Protocol,
+    pub(super) timer: Timer,
+}
+
+/// Why the serving of a connection stopped.
+enum Stopped {
+    /// The client closed it, or it was idle for too long.
+    Done,
+    /// hyper gave up; it has said why.
+    Failed,
+    /// The client gave up too many requests before they were answered.
+    TooManyResets,
+}
+
+impl Http2 {
+    pub(super) async fn serve(mut self, io: Rewound<Transport>, socket: SocketAddr, secure: bool) {
+        let io = Lent::new(io);
+        let client = Rc::new(Client::new(socket, secure, None));
+        let stopped = self.exchange(io.clone(), client).await;
+        self.timer.reset(self.protocol.header_timeout);
+        let farewell = async {
+            match stopped {
+                Stopped::Done => return Ok(()),
+                Stopped::Failed => {}
+                // Within a frame that the client has not read, another would only be a part of that one.
+                Stopped::TooManyResets if io.is_flushed() => io.clone().write_all(CALM_DOWN).await?,
+                Stopped::TooManyResets => {}
+            }
+            io.clone().shutdown().await?;
+            linger(io).await
+        };
+        // Whatever becomes of the farewell, the connection is closed after it.
+        let _: Option<io::Result<()>> = before(&mut self.timer, farewell).await;
+    }
+
+    async fn exchange(&mut self, io: Lent<Rewound<Transport>>, client: Rc<Client>) -> Stopped {
+        let (worker, exchanges) = (Rc::clone(&self.worker), Rc::clone(&client));
+        let service = service_fn(move |request| {
+            let answer = exchange::serve(Rc::clone(&worker), Rc::clone(&exchanges), request);
+            async move { Ok::<_, std::convert::Infallible>(answer.await) }
+        });
+        let mut connection = Box::pin(self.builder().serve_connection(TokioIo::new(io), service));
+        let mut is_closing = false;
+        let mut idle_since = Some(self.worker.deadlines.now());
+        std::future::poll_fn(|cx| {
+            if self.worker.is_draining() && !is_closing {
+                is_closing = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            if let Poll::Ready(outcome) = Pin::new(&mut connection).poll(cx) {
+                return Poll::Ready(if outcome.is_ok() { Stopped::Done } else { Stopped::Failed });
+            }
+            if client.abandoned() > self.protocol.http2.resets {
+                return Poll::Ready(Stopped::TooManyResets);
+            }
+            if client.exchanges() > 0 {
+                idle_since = None;
+                self.timer.set_end(client.patience_ends());
+            } else {
+                let since = *idle_since.get_or_insert(self.worker.deadlines.now());
+                self.timer.set_end(since.saturating_add(millis(self.protocol.idle_timeout)));
+            }
+            self.timer.poll_expired(cx).map(|()| Stopped::Done)
+        })
+        .await
+    }
+
+    fn builder(&self) -> http2::Builder<LocalExecutor> {
+        let limits = &self.protocol.http2;
+        let mut builder = http2::Builder::new(LocalExecutor);
+        builder
+            .max_concurrent_streams(limits.streams)
+            .max_header_list_size(u32::try_from(self.protocol.header_total).unwrap_or(u32::MAX))
+            .max_pending_accept_reset_streams(limits.resets as usize)
+            .max_local_error_reset_streams(limits.resets as usize)
+            .initial_stream_window_size(64 << 10)
+            .initial_connection_window_size(1 << 20);
+        builder
+    }
+}
