@@ -1,6 +1,6 @@
 //! Listeners, upstreams, forwarding: the only crate that knows hyper.
 //!
-//! [`Gateway::start`] takes a compiled snapshot and serves it. Everything that belongs to one thread ([`shared`]'s
+//! [`Gateway::start`] takes a compiled snapshot and serves it. Everything that belongs to one thread (`shared`'s
 //! `Worker`) is reference-counted without atomics; what threads share is in `Shared` and is read, not locked, on
 //! the way of a request.
 
