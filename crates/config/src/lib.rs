@@ -1,6 +1,6 @@
 //! From a YAML file to a compiled snapshot; nothing here runs per request.
 //!
-//! [`load`] reads a file in four steps, each of which reports every fault it finds, in words and at its place:
+//! [`load()`] reads a file in four steps, each of which reports every fault it finds, in words and at its place:
 //!
 //! 1. the text becomes a tree whose keys and values know their lines (YAML 1.2 without anchors, aliases,
 //!    tags and duplicate keys; bounded in size and depth);
