@@ -25,6 +25,7 @@ const AUDIT_LOG: &str = "audit.jsonl";
 pub struct Setup {
     binary: PathBuf,
     folder: TempDir,
+    arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
 }
 
@@ -66,7 +67,7 @@ impl Setup {
     #[must_use]
     pub fn new(binary: impl Into<PathBuf>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        Self { binary: binary.into(), folder, environment: Vec::new() }
+        Self { binary: binary.into(), folder, arguments: Vec::new(), environment: Vec::new() }
     }
 
     /// Writes a file beside the configuration, which can name it by its relative path.
@@ -76,6 +77,13 @@ impl Setup {
     #[must_use]
     pub fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
         write(self.folder.path(), name, content.as_ref());
+        self
+    }
+
+    /// Adds an argument of the command line, after `run` and the configuration.
+    #[must_use]
+    pub fn argument(mut self, argument: impl Into<OsString>) -> Self {
+        self.arguments.push(argument.into());
         self
     }
 
@@ -119,6 +127,7 @@ impl Setup {
         write(self.folder.path(), CONFIGURATION, configuration.as_bytes());
         let mut child = Command::new(&self.binary)
             .args(["run", CONFIGURATION])
+            .args(self.arguments)
             .current_dir(self.folder.path())
             .envs(self.environment)
             .stdin(Stdio::null())
@@ -258,6 +267,16 @@ impl Gateway {
     /// Sends SIGHUP: reload.
     pub fn hang_up(&self) {
         self.signal(Signal::HUP);
+    }
+
+    /// Sends SIGUSR1: open the audit log anew.
+    pub fn reopen_log(&self) {
+        self.signal(Signal::USR1);
+    }
+
+    /// Sends SIGINT, as Ctrl-C does: drain and end. Does not wait for it.
+    pub fn interrupt(&self) {
+        self.signal(Signal::INT);
     }
 
     /// Sends SIGTERM: drain and end. Does not wait for it.

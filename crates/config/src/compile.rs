@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, Method};
 use portcullis_audit::{AuditLog, AuditSettings};
 use portcullis_authn::{Authenticate, Authentication};
 use portcullis_authz::{Authorization, RouteInfo};
-use portcullis_core::problem::nearest;
+use portcullis_core::problem::{Severity, nearest};
 use portcullis_core::{ConfigFolder, KeyPath, Mode, Problems, ServiceId};
 use portcullis_harden::Hardening;
 use portcullis_limit::{LimitStore, Limits, When};
@@ -169,6 +169,7 @@ impl Compiler<'_> {
             router: router?,
             routes,
             services,
+            unrouted: self.unrouted(&raw.policy),
             authentication,
             authorization: authorization?,
             limits,
@@ -420,6 +421,18 @@ impl Compiler<'_> {
             hardening: Hardening::compile(&policy.response, &path.key("response"), self.problems),
             forward: Forward::compile(&policy.forward, protocol.body, &path.key("forward"), self.problems),
         }
+    }
+
+    /// Faults of what routes inherit are found with the routes; one that all of them replace counts here.
+    fn unrouted(&mut self, policy: &RawPolicy) -> Hardening {
+        let mut faults = Problems::default();
+        let place = KeyPath::root().key("policy").key("response");
+        let hardening = Hardening::compile(&policy.response, &place, &mut faults);
+        if !self.problems.has_errors() {
+            let errors = faults.iter().filter(|fault| fault.severity == Severity::Error);
+            errors.for_each(|fault| self.problems.add(fault.clone()));
+        }
+        hardening
     }
 
     fn route_limits(&mut self, policy: &RawPolicy, limits: &Limits, path: &KeyPath) -> RouteLimits {

@@ -65,7 +65,8 @@ pub fn explain(
     mut refresh: impl FnMut(&Arc<KeySource>),
 ) -> Explanation {
     let mut notes = Notes::new(RequestId::default(), now);
-    let mut teller = Teller { snapshot, stories: Vec::new(), since: Instant::now(), target: None };
+    let mut teller =
+        Teller { snapshot, stories: Vec::new(), since: Instant::now(), target: None, limits_told: 0 };
     let raw = parts.clone();
     let received = match snapshot.ingress.receive(&mut parts, socket, secure) {
         Ok(received) => received,
@@ -155,16 +156,17 @@ struct Teller<'s> {
     stories: Vec<StageStory>,
     since: Instant,
     target: Option<String>,
+    limits_told: usize,
 }
 
 impl Observer for Teller<'_> {
     fn done(&mut self, stage: StageId, notes: &Notes) {
         let (rules, seen) = match stage {
             StageId::Route => self.route(notes),
-            StageId::Peer => limits(notes),
+            StageId::Peer => self.limits(notes),
             StageId::Authenticate => caller(notes),
             StageId::Authorize => policies(notes),
-            StageId::Limit => limits(notes),
+            StageId::Limit => self.limits(notes),
             StageId::Protocol | StageId::Target | StageId::Forward => Default::default(),
         };
         self.tell(stage, notes, rules, seen);
@@ -202,6 +204,18 @@ impl Teller<'_> {
         }
         (route.map(|route| route.name.to_string()).into_iter().collect(), seen)
     }
+
+    /// The limits that this stage took: the notes hold those of both stages that take any.
+    fn limits(&mut self, notes: &Notes) -> (Vec<String>, Map<String, Value>) {
+        let taken = notes.limits.get(self.limits_told..).unwrap_or_default();
+        self.limits_told = notes.limits.len();
+        let seen = taken.iter().map(|limit| {
+            let state =
+                json!({ "quota": limit.quota, "remaining": limit.remaining, "exceeded": limit.exceeded });
+            (limit.name.to_string(), state)
+        });
+        (taken.iter().map(|limit| limit.name.to_string()).collect(), seen.collect())
+    }
 }
 
 fn caller(notes: &Notes) -> (Vec<String>, Map<String, Value>) {
@@ -228,14 +242,6 @@ fn policies(notes: &Notes) -> (Vec<String>, Map<String, Value>) {
         seen.insert("scopes".to_owned(), json!(challenge.scopes));
     }
     (notes.policies.iter().map(ToString::to_string).collect(), seen)
-}
-
-fn limits(notes: &Notes) -> (Vec<String>, Map<String, Value>) {
-    let seen = notes.limits.iter().map(|limit| {
-        let state = json!({ "quota": limit.quota, "remaining": limit.remaining, "exceeded": limit.exceeded });
-        (limit.name.to_string(), state)
-    });
-    (notes.limits.iter().map(|limit| limit.name.to_string()).collect(), seen.collect())
 }
 
 fn micros(duration: Duration) -> f64 {

@@ -110,7 +110,13 @@ pub struct Router {
     /// Longest suffix first.
     suffixes: Vec<(String, Node)>,
     any: Node,
+    /// Every method that a route names, once, in the order of the routes.
+    named_methods: Vec<Method>,
 }
+
+/// What a route that names no methods may be asked with, and GET stands for HEAD.
+const COMMON_METHODS: [Method; 7] =
+    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
 
 impl Router {
     /// Builds the tree; route `i` gets `RouteId(i)`.
@@ -122,6 +128,11 @@ impl Router {
         let mut clashes = Vec::new();
         for (index, route) in (0u32..).zip(routes) {
             let id = RouteId(index);
+            for method in &route.methods {
+                if !router.named_methods.contains(method) {
+                    router.named_methods.push(method.clone());
+                }
+            }
             if route.hosts.is_empty() {
                 router.any.insert(id, route, routes, &mut clashes);
             }
@@ -155,11 +166,12 @@ impl Router {
         Err(if search.path_exists { Reason::MethodNotAllowed } else { Reason::NoRoute })
     }
 
-    /// The methods that routes at this host and path take: for `Allow` in a 405 and for OPTIONS.
+    /// The methods that routes at this host and path take: for `Allow` in a 405 (RFC 9110 section 10.2.1).
     #[must_use]
-    pub fn allowed_methods(&self, head: &Head<'_>, candidates: &[Method]) -> Vec<Method> {
+    pub fn allowed_methods(&self, head: &Head<'_>) -> Vec<Method> {
         let takes = |method: &&Method| self.find(&Head { method, ..*head }).is_ok();
-        candidates.iter().filter(takes).cloned().collect()
+        let extensions = self.named_methods.iter().filter(|method| !COMMON_METHODS.contains(method));
+        COMMON_METHODS.iter().chain(extensions).filter(takes).cloned().collect()
     }
 
     fn tables_for<'t>(&'t self, host: &'t str) -> impl Iterator<Item = &'t Node> + 't {

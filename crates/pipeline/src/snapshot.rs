@@ -39,6 +39,8 @@ pub struct Snapshot {
     pub routes: Vec<RoutePlan>,
     /// All services, indexed by [`ServiceId`].
     pub services: Vec<Service>,
+    /// What is done to answers to requests that no route takes: what the policy of all says.
+    pub unrouted: Hardening,
     /// Who callers are.
     pub authentication: Authentication,
     /// What they may do.

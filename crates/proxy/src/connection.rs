@@ -262,32 +262,32 @@ impl Http1 {
                 io.write_all(&respond::raw_refusal(reason, id)).await?;
             }
             io.shutdown().await?;
-            let is_unread = handle.phase() != Phase::Idle || refusal.is_some();
-            if is_unread && !self.worker.is_draining() {
-                linger(io.into_parts().0).await?;
-            }
-            Ok::<_, io::Error>(())
+            Ok::<_, io::Error>(handle.phase() != Phase::Idle || refusal.is_some())
         };
         // Whatever becomes of the farewell, the connection is closed after it.
-        let _: Option<io::Result<()>> = before(&mut self.timer, farewell).await;
+        if let Some(Ok(true)) = before(&mut self.timer, farewell).await {
+            linger(&self.worker, &mut self.timer, io.into_parts().0).await;
+        }
     }
 }
 
 /// Reads what the client still sends and throws it away: closing a socket with unread bytes resets the connection,
-/// and the reset may overtake the answer (RFC 9112 section 9.6).
-async fn linger<IO: AsyncRead + Unpin>(mut io: IO) -> io::Result<()> {
+/// and the reset may overtake the answer (RFC 9112 section 9.6). Not for longer than `timer` says, and not once the
+/// gateway is told to stop.
+async fn linger<IO: AsyncRead + Unpin>(worker: &Worker, timer: &mut Timer, mut io: IO) {
     const MOST: usize = 256 << 10;
-    let mut discarded = 0;
-    // On the heap: this is rare, and every connection's task would be larger by it.
-    let mut piece = vec![0; 4096];
-    while discarded < MOST {
-        let count = io.read(&mut piece).await?;
-        if count == 0 {
-            break;
+    let discard = async {
+        let mut discarded = 0;
+        // On the heap: this is rare, and every connection's task would be larger by it.
+        let mut piece = vec![0; 4096];
+        while discarded < MOST {
+            match io.read(&mut piece).await {
+                Ok(count @ 1..) => discarded += count,
+                Ok(0) | Err(_) => break,
+            }
         }
-        discarded += count;
-    }
-    Ok(())
+    };
+    let _: Option<()> = unless_draining(worker, timer, discard).await;
 }
 
 fn millis(duration: std::time::Duration) -> u64 {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
-use http::{HeaderValue, Method, Request, Response, request};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, request};
 use hyper::body::Incoming;
 use portcullis_core::{Clock, Denial, Head, Notes, PrincipalKind, Reason, StageId, SystemClock, Verdict};
 use portcullis_harden::Exchange;
@@ -54,7 +54,8 @@ async fn answer(
         Err(fault) => {
             account.notes.client = client.socket.ip().to_canonical();
             account.raw_path = parts.uri.path().to_owned();
-            return refuse(&current, Denial::new(fault.stage(), fault.reason()), account, None);
+            let asker = Asker::of(&parts.headers, client.secure);
+            return refuse(&current, Denial::new(fault.stage(), fault.reason()), account, None, &asker);
         }
     };
     note_received(&mut account, &received);
@@ -63,28 +64,28 @@ async fn answer(
         account.close(Ending::Complete);
         return answer;
     }
+    let asker = Asker::of(&parts.headers, received.peer.secure);
     let admitted = match admit(&worker, &current, &head, &mut account.notes).await {
         Ok(admitted) => admitted,
-        Err(denial) => return refuse(&current, denial, account, Some(&head)),
+        Err(denial) => return refuse(&current, denial, account, Some(&head), &asker),
     };
     let route = admitted.route();
     if let Err(reason) = may_be_forwarded(&current, route, &incoming) {
-        return refuse(&current, Denial::new(StageId::Forward, reason), account, Some(&head));
+        return refuse(&current, Denial::new(StageId::Forward, reason), account, Some(&head), &asker);
     }
     let protocol = &snapshot.protocol;
     let (body, progress) =
         RequestBody::new(incoming, route.forward.body, protocol.body_timeout, &current, &worker.deadlines);
     account.request_body = Some(Rc::clone(&progress));
     let is_head_request = parts.method == Method::HEAD;
-    let origin = parts.headers.get(ORIGIN).cloned();
     // Boxed: it is handed through several futures, each of which would hold a place for it.
     let request = Box::new(Request::from_parts(parts, body));
     let forwarding =
         Forwarding { worker: &worker, current: &current, client: &client, received: &received, progress };
     match forwarding.send(&admitted, request, &mut account).await {
-        Ok(answer) => finish(&client, &current, route, answer, account, origin.as_ref(), &received).await,
+        Ok(answer) => finish(&client, &current, route, answer, account, &asker).await,
         Err(reason) => {
-            let mut response = refuse(&current, Denial::new(StageId::Forward, reason), account, None);
+            let mut response = refuse(&current, Denial::new(StageId::Forward, reason), account, None, &asker);
             if is_head_request {
                 *response.body_mut() = ResponseBody::empty();
             }
@@ -196,25 +197,38 @@ fn refuse(
     denial: Denial,
     mut account: Account,
     head: Option<&Head<'_>>,
+    asker: &Asker,
 ) -> Response<ResponseBody> {
-    let mut response = respond::refusal(&current.snapshot, denial, &account.notes, head);
-    if let Some(route) = account.notes.route.and_then(|id| current.snapshot.route(id)) {
-        let exchange = Exchange {
-            secure: head.is_some_and(|head| head.peer.secure),
-            authenticated: is_authenticated(&account.notes),
-            origin: head.and_then(|head| head.headers.get(ORIGIN)),
-            status: response.status(),
-        };
-        route.hardening.apply(&exchange, response.headers_mut());
-    }
+    let snapshot = &current.snapshot;
+    let mut response = respond::refusal(snapshot, denial, &account.notes, head);
+    let route = account.notes.route.and_then(|id| snapshot.route(id));
+    let hardening = route.map_or(&snapshot.unrouted, |route| &route.hardening);
+    let exchange = asker.exchange(&account.notes, response.status());
+    hardening.apply(&exchange, response.headers_mut());
     account.status = Some(response.status());
     account.denial = Some(denial);
     account.close(Ending::Complete);
     response
 }
 
-fn is_authenticated(notes: &Notes) -> bool {
-    notes.principal.as_ref().is_some_and(|principal| principal.kind != PrincipalKind::Anonymous)
+/// What the answer must know of the request, which may have been handed on by then.
+struct Asker {
+    secure: bool,
+    origin: Option<HeaderValue>,
+}
+
+impl Asker {
+    fn of(headers: &HeaderMap, secure: bool) -> Self {
+        let mut origins = headers.get_all(ORIGIN).iter();
+        let origin = origins.next().filter(|_| origins.next().is_none()).cloned();
+        Self { secure, origin }
+    }
+
+    fn exchange(&self, notes: &Notes, status: StatusCode) -> Exchange<'_> {
+        let principal = notes.principal.as_ref();
+        let authenticated = principal.is_some_and(|principal| principal.kind != PrincipalKind::Anonymous);
+        Exchange { secure: self.secure, authenticated, origin: self.origin.as_ref(), status }
+    }
 }
 
 /// Hardens the service's answer and hands its body on.
@@ -224,20 +238,16 @@ async fn finish(
     route: &RoutePlan,
     answer: Answer,
     mut account: Account,
-    origin: Option<&HeaderValue>,
-    received: &Received,
+    asker: &Asker,
 ) -> Response<ResponseBody> {
     let Answer { mut head, body } = answer;
     let redactor = match redactor_for(route, &mut head.headers) {
         Ok(redactor) => redactor,
-        Err(reason) => return refuse(current, Denial::new(StageId::Forward, reason), account, None),
+        Err(reason) => {
+            return refuse(current, Denial::new(StageId::Forward, reason), account, None, asker);
+        }
     };
-    let exchange = Exchange {
-        secure: received.peer.secure,
-        authenticated: is_authenticated(&account.notes),
-        origin,
-        status: head.status,
-    };
+    let exchange = asker.exchange(&account.notes, head.status);
     route.hardening.apply(&exchange, &mut head.headers);
     respond::add_limit_fields(&account.notes, &mut head.headers);
     head.headers.insert(respond::X_REQUEST_ID, account.request_id.clone());

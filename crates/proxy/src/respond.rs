@@ -139,17 +139,13 @@ fn add_reason_fields(
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         StatusCode::METHOD_NOT_ALLOWED => {
-            let allowed =
-                head.map(|head| snapshot.router.allowed_methods(head, &COMMON_METHODS)).unwrap_or_default();
+            let allowed = head.map(|head| snapshot.router.allowed_methods(head)).unwrap_or_default();
             let names: Vec<&str> = allowed.iter().map(Method::as_str).collect();
             insert(headers, ALLOW, &names.join(", "));
         }
         _ => {}
     }
 }
-
-const COMMON_METHODS: [Method; 7] =
-    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
 
 fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {
     if let Ok(value) = HeaderValue::from_str(text) {

@@ -9,8 +9,11 @@
 )]
 #![allow(unreachable_pub, reason = "nothing is reachable from outside of a test binary")]
 
+mod answers;
 mod common;
+mod credentials;
 mod forwarding;
 mod lifecycle;
+mod protocol;
 mod smuggling;
 mod upstreams;

@@ -50,17 +50,19 @@ impl Http2 {
         self.timer.reset(self.protocol.header_timeout);
         let farewell = async {
             match stopped {
-                Stopped::Done => return Ok(()),
+                Stopped::Done => return Ok(false),
                 Stopped::Failed => {}
                 // Within a frame that the client has not read, another would only be a part of that one.
                 Stopped::TooManyResets if io.is_flushed() => io.clone().write_all(CALM_DOWN).await?,
                 Stopped::TooManyResets => {}
             }
             io.clone().shutdown().await?;
-            linger(io).await
+            Ok::<_, io::Error>(true)
         };
         // Whatever becomes of the farewell, the connection is closed after it.
-        let _: Option<io::Result<()>> = before(&mut self.timer, farewell).await;
+        if let Some(Ok(true)) = before(&mut self.timer, farewell).await {
+            linger(&self.worker, &mut self.timer, io).await;
+        }
     }
 
     async fn exchange(&mut self, io: Lent<Rewound<Transport>>, client: Rc<Client>) -> Stopped {
