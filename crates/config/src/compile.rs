@@ -156,7 +156,8 @@ impl Compiler<'_> {
         let routes: Vec<RoutePlan> =
             drafts.iter().map(|draft| self.plan(draft, &authentication, &limits, &protocol)).collect();
         let owned = routes.iter().flat_map(|route| route.forward.identity.iter().map(|(name, _)| name));
-        let ingress = Ingress { target: raw.target, client_address, fields: FieldRules::new(owned) };
+        let fields = FieldRules::new(owned);
+        let ingress = Ingress { limits: protocol.head, target: raw.target, client_address, fields };
         let metrics = Arc::new(self.metrics(&drafts, &services));
         let snapshot = Snapshot {
             generation: previous.map_or(1, |previous| previous.generation.saturating_add(1)),

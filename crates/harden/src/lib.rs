@@ -6,7 +6,7 @@
 //! 1. [`Hardening::preflight`] before authentication: CORS preflights carry no credential.
 //! 2. [`Redaction::prepare_request`] before the request goes to the service.
 //! 3. [`Redaction::applies_to`] on the service's answer as it came; if it does apply,
-//!    [`Redaction::prepare_response`] on the head and a [`Redactor`] on the body.
+//!    [`remove_fields_of_the_whole_body`] on the head and the trailers and a [`Redactor`] on the body.
 //! 4. [`Hardening::apply`] on the head, last. The gateway's own error answers get this step as well.
 //!
 //! Nothing here does I/O.
@@ -26,5 +26,6 @@ pub use cors::{Preflight, RawCors};
 pub use hardening::{Exchange, Hardening, RawResponse};
 pub use redact::{
     Applies, BuiltInPattern, Format, LONGEST_MATCH, Malformed, RawRedaction, Redaction, Redactor,
+    remove_fields_of_the_whole_body,
 };
 pub use security_headers::{FieldAction, RawField, RawSecurityHeaders};

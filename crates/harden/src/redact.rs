@@ -132,13 +132,13 @@ impl Redaction {
             .all(|coding| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"));
         if plain && !headers.contains_key(CONTENT_RANGE) { Applies::Yes(format) } else { Applies::Unreadable }
     }
+}
 
-    /// Removes from an answer's head what will not be true of the redacted body. For answers to HEAD
-    /// as well.
-    pub fn prepare_response(&self, headers: &mut HeaderMap) {
-        for name in &OF_THE_WHOLE_BODY {
-            headers.remove(name);
-        }
+/// Removes from the head or the trailers of an answer what is not true of its redacted body. For answers to HEAD as
+/// well.
+pub fn remove_fields_of_the_whole_body(fields: &mut HeaderMap) {
+    for name in &OF_THE_WHOLE_BODY {
+        fields.remove(name);
     }
 }
 

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::admit::{Halt, Observer};
-use crate::receive::Received;
+use crate::receive::{Received, Unreceivable};
 use crate::snapshot::Snapshot;
 
 /// What became of a request and why.
@@ -68,7 +68,9 @@ pub fn explain(
     let mut teller =
         Teller { snapshot, stories: Vec::new(), since: Instant::now(), target: None, limits_told: 0 };
     let raw = parts.clone();
-    let received = match snapshot.ingress.receive(&mut parts, socket, secure) {
+    let ingress = &snapshot.ingress;
+    let sizes = ingress.limits.judge(&parts).map_err(Unreceivable::Head);
+    let received = match sizes.and_then(|()| ingress.receive(&mut parts, socket, secure)) {
         Ok(received) => received,
         Err(fault) => {
             let stage = fault.stage();

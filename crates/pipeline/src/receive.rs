@@ -8,11 +8,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use portcullis_core::{Peer, Reason, StageId, Target, TargetError, TargetRules};
 use smallvec::SmallVec;
 
-use crate::settings::ClientAddress;
+use crate::settings::{ClientAddress, HeadLimits};
 
 /// How requests are brought into their one form.
 #[derive(Debug)]
 pub struct Ingress {
+    /// How large a head may be. Those of HTTP/1 are judged as they come, before they are parsed.
+    pub limits: HeadLimits,
     /// What is refused in targets.
     pub target: TargetRules,
     /// Who is believed about the client's address.
@@ -85,6 +87,9 @@ impl Ingress {
         socket: SocketAddr,
         secure: bool,
     ) -> Result<Received, Unreceivable> {
+        if parts.version >= Version::HTTP_2 {
+            self.limits.judge(parts).map_err(Unreceivable::Head)?;
+        }
         if matches!(parts.method, Method::TRACE | Method::CONNECT) {
             return Err(Unreceivable::Head(Reason::MethodRefused));
         }
@@ -376,6 +381,7 @@ mod tests {
     fn ingress() -> Ingress {
         let configured = [HeaderName::from_static("x-auth-subject")];
         Ingress {
+            limits: HeadLimits::default(),
             target: TargetRules::default(),
             client_address: ClientAddress::default(),
             fields: FieldRules::new(configured.iter()),

@@ -10,7 +10,7 @@ mod upstream;
 pub use client_address::{ClientAddress, ForwardingHeader, RawClientAddress};
 pub use forward::{Forward, ForwardedFields, IdentitySource, RawForward, RawTimeouts, Timeouts};
 pub use listener::{Listener, ListenerTls, RawListener, RawListenerTls};
-pub use protocol::{Http2Limits, Protocol, RawHttp2, RawProtocol};
+pub use protocol::{HeadLimits, Http2Limits, Protocol, RawHttp2, RawProtocol};
 pub use upstream::{
     ActiveHealth, Balance, PassiveHealth, RawActiveHealth, RawPassiveHealth, RawUpstream, RawUpstreamTls,
     TargetAddress, Upstream, UpstreamProtocol, UpstreamTls,

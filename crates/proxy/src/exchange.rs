@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, request};
+use http::{HeaderValue, Method, Request, Response, StatusCode, request};
 use hyper::body::Incoming;
 use portcullis_core::{Clock, Denial, Head, Notes, PrincipalKind, Reason, StageId, SystemClock, Verdict};
 use portcullis_harden::Exchange;
@@ -54,7 +54,7 @@ async fn answer(
         Err(fault) => {
             account.notes.client = client.socket.ip().to_canonical();
             account.raw_path = parts.uri.path().to_owned();
-            let asker = Asker::of(&parts.headers, client.secure);
+            let asker = Asker::of(&parts, client.secure);
             return refuse(&current, Denial::new(fault.stage(), fault.reason()), account, None, &asker);
         }
     };
@@ -64,7 +64,7 @@ async fn answer(
         account.close(Ending::Complete);
         return answer;
     }
-    let asker = Asker::of(&parts.headers, received.peer.secure);
+    let asker = Asker::of(&parts, received.peer.secure);
     let admitted = match admit(&worker, &current, &head, &mut account.notes).await {
         Ok(admitted) => admitted,
         Err(denial) => return refuse(&current, denial, account, Some(&head), &asker),
@@ -77,20 +77,13 @@ async fn answer(
     let (body, progress) =
         RequestBody::new(incoming, route.forward.body, protocol.body_timeout, &current, &worker.deadlines);
     account.request_body = Some(Rc::clone(&progress));
-    let is_head_request = parts.method == Method::HEAD;
     // Boxed: it is handed through several futures, each of which would hold a place for it.
     let request = Box::new(Request::from_parts(parts, body));
     let forwarding =
         Forwarding { worker: &worker, current: &current, client: &client, received: &received, progress };
     match forwarding.send(&admitted, request, &mut account).await {
         Ok(answer) => finish(&client, &current, route, answer, account, &asker).await,
-        Err(reason) => {
-            let mut response = refuse(&current, Denial::new(StageId::Forward, reason), account, None, &asker);
-            if is_head_request {
-                *response.body_mut() = ResponseBody::empty();
-            }
-            response
-        }
+        Err(reason) => refuse(&current, Denial::new(StageId::Forward, reason), account, None, &asker),
     }
 }
 
@@ -208,20 +201,22 @@ fn refuse(
     account.status = Some(response.status());
     account.denial = Some(denial);
     account.close(Ending::Complete);
-    response
+    // RFC 9110 section 9.3.2: the fields of the answer and no body.
+    response.map(|body| if asker.is_head { ResponseBody::empty() } else { ResponseBody::own(body) })
 }
 
 /// What the answer must know of the request, which may have been handed on by then.
 struct Asker {
     secure: bool,
+    is_head: bool,
     origin: Option<HeaderValue>,
 }
 
 impl Asker {
-    fn of(headers: &HeaderMap, secure: bool) -> Self {
-        let mut origins = headers.get_all(ORIGIN).iter();
+    fn of(parts: &request::Parts, secure: bool) -> Self {
+        let mut origins = parts.headers.get_all(ORIGIN).iter();
         let origin = origins.next().filter(|_| origins.next().is_none()).cloned();
-        Self { secure, origin }
+        Self { secure, is_head: parts.method == Method::HEAD, origin }
     }
 
     fn exchange(&self, notes: &Notes, status: StatusCode) -> Exchange<'_> {

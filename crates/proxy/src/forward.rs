@@ -9,7 +9,7 @@ use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, response};
 use hyper::body::{Body, Incoming};
 use portcullis_core::{Clock, Principal, Reason, SystemClock};
-use portcullis_harden::{Applies, Redaction, Redactor};
+use portcullis_harden::{Applies, Redaction, Redactor, remove_fields_of_the_whole_body};
 use portcullis_pipeline::settings::{Forward, ForwardedFields, Timeouts};
 use portcullis_pipeline::{Admitted, Received, RoutePlan};
 use smallvec::SmallVec;
@@ -267,6 +267,7 @@ impl AnswerBody {
                     account: Some(account),
                     is_redacted: redactor.is_some(),
                     redactor,
+                    trailers: None,
                     is_broken: false,
                 })
             }
@@ -281,7 +282,7 @@ pub(crate) fn redactor_for(route: &RoutePlan, head: &mut HeaderMap) -> Result<Op
         Applies::No => Ok(None),
         Applies::Unreadable => Err(Reason::UpstreamFailed),
         Applies::Yes(format) => {
-            redaction.prepare_response(head);
+            remove_fields_of_the_whole_body(head);
             Ok(Some(Redactor::new(redaction, format)))
         }
     }

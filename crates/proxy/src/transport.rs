@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
+use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -51,10 +52,13 @@ impl AsyncWrite for Transport {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         // For a head with a small body one plain write of a copy is cheaper than a gathering one.
-        let mut copy = [0; SMALL_WRITE];
-        if let Some(length) = gather(bufs, &mut copy) {
-            let whole = copy.get(..length).unwrap_or_default();
-            return each!(self, io => Pin::new(io).poll_write(cx, whole));
+        let length: usize = bufs.iter().map(|buf| buf.len()).sum();
+        if length <= SMALL_WRITE {
+            let mut whole: SmallVec<[u8; SMALL_WRITE]> = SmallVec::new();
+            for buf in bufs {
+                whole.extend_from_slice(buf);
+            }
+            return each!(self, io => Pin::new(io).poll_write(cx, &whole));
         }
         each!(self, io => Pin::new(io).poll_write_vectored(cx, bufs))
     }
@@ -70,17 +74,6 @@ impl AsyncWrite for Transport {
 
 /// Writes of at most so many bytes are copied together.
 const SMALL_WRITE: usize = 2048;
-
-/// Copies `bufs` into `copy` one after the other, if they fit; the length of it all.
-fn gather(bufs: &[io::IoSlice<'_>], copy: &mut [u8; SMALL_WRITE]) -> Option<usize> {
-    let mut length = 0;
-    for buf in bufs {
-        let end = length + buf.len();
-        copy.get_mut(length..end)?.copy_from_slice(buf);
-        length = end;
-    }
-    Some(length)
-}
 
 /// A connection of which some bytes were read to find out what it is; they are read again first.
 #[derive(Debug)]

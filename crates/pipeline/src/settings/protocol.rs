@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use portcullis_core::{ByteSize, KeyPath, Period, Problems};
+use http::{HeaderName, HeaderValue};
+use portcullis_core::{ByteSize, KeyPath, Period, Problems, Reason};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -72,17 +73,52 @@ impl Default for RawHttp2 {
     }
 }
 
+/// How large the head of a request may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeadLimits {
+    /// Bytes of the request line, without its CRLF. Default 8 KiB.
+    pub request_line: usize,
+    /// Number of fields in a head, and in a trailer section. Default 100, which is also where hyper stops.
+    pub header_count: usize,
+    /// Bytes of one field line. Default 8 KiB.
+    pub header_size: usize,
+    /// Bytes of all field lines. Default 32 KiB.
+    pub header_total: usize,
+}
+
+impl Default for HeadLimits {
+    fn default() -> Self {
+        Self { request_line: 8 << 10, header_count: 100, header_size: 8 << 10, header_total: 32 << 10 }
+    }
+}
+
+impl HeadLimits {
+    /// Judges a head that came without lines, over HTTP/2, as if it were written in lines of HTTP/1.1. The section as
+    /// a whole is HTTP/2's own to judge (SETTINGS_MAX_HEADER_LIST_SIZE).
+    ///
+    /// # Errors
+    /// Names the part that is too large.
+    pub fn judge(&self, parts: &http::request::Parts) -> Result<(), Reason> {
+        let target = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
+        if parts.method.as_str().len() + " ".len() + target + " HTTP/1.1".len() > self.request_line {
+            return Err(Reason::TargetTooLong);
+        }
+        let line =
+            |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + ": ".len() + value.len();
+        if parts.headers.len() > self.header_count
+            || parts.headers.iter().map(line).any(|line| line > self.header_size)
+        {
+            return Err(Reason::HeadersTooLarge);
+        }
+        Ok(())
+    }
+}
+
 /// The compiled limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Protocol {
-    /// Bytes of the request line.
-    pub request_line: usize,
-    /// Count of header fields.
-    pub header_count: usize,
-    /// Bytes of one field line.
-    pub header_size: usize,
-    /// Bytes of the header section.
-    pub header_total: usize,
+    /// Sizes of a head.
+    pub head: HeadLimits,
     /// Bytes of a body.
     pub body: u64,
     /// Connections in all.
@@ -139,10 +175,7 @@ impl Protocol {
         at_least_one("http2.streams", raw.http2.streams);
         at_least_one("http2.resets", raw.http2.resets);
         Self {
-            request_line,
-            header_count,
-            header_size,
-            header_total,
+            head: HeadLimits { request_line, header_count, header_size, header_total },
             body,
             connections,
             connections_per_address,

@@ -5,9 +5,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use portcullis_harden::Redactor;
+use portcullis_harden::{Redactor, remove_fields_of_the_whole_body};
 
 use crate::account::{Account, Ending};
 use crate::client::UnderWay;
@@ -46,6 +47,8 @@ pub(crate) struct UpstreamBody {
     pub(crate) redactor: Option<Redactor>,
     /// Whether the body is redacted: then its length is not the service's.
     pub(crate) is_redacted: bool,
+    /// Trailers that wait until what redaction held back is sent.
+    pub(crate) trailers: Option<HeaderMap>,
     /// Whether the service broke off: the client is told with the next poll.
     pub(crate) is_broken: bool,
 }
@@ -95,6 +98,9 @@ impl UpstreamBody {
         if self.is_broken {
             return Poll::Ready(Some(Err(BrokenOff)));
         }
+        if let Some(trailers) = self.trailers.take() {
+            return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+        }
         loop {
             match ready!(self.poll_incoming(cx)) {
                 Some(Ok(frame)) => match self.pass(frame, cx) {
@@ -135,7 +141,7 @@ impl UpstreamBody {
         self.timer.set_end(pause.min(self.end));
         let is_last = self.incoming.is_end_stream();
         let frame = match frame.into_data() {
-            Err(trailers) => Some(trailers),
+            Err(frame) => Some(self.pass_trailers(frame)),
             Ok(data) => self.redact(data, is_last)?.map(Frame::data),
         };
         if let (Some(account), Some(data)) = (&mut self.account, frame.as_ref().and_then(Frame::data_ref)) {
@@ -157,13 +163,34 @@ impl UpstreamBody {
         Ok((!clean.is_empty()).then(|| clean.freeze()))
     }
 
-    fn end_of_stream(&mut self, cx: &mut Context<'_>) -> Option<Frame<Bytes>> {
-        let mut rest = BytesMut::new();
-        if let Some(redactor) = self.redactor.take() {
-            redactor.finish(&mut rest);
+    /// The trailers, or what redaction held back until now: then they come after it.
+    fn pass_trailers(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        let mut trailers = match frame.into_trailers() {
+            Ok(trailers) if self.is_redacted => trailers,
+            Ok(trailers) => return Frame::trailers(trailers),
+            Err(unknown) => return unknown,
+        };
+        remove_fields_of_the_whole_body(&mut trailers);
+        match self.held_back() {
+            Some(rest) => {
+                self.trailers = Some(trailers);
+                Frame::data(rest)
+            }
+            None => Frame::trailers(trailers),
         }
+    }
+
+    fn end_of_stream(&mut self, cx: &mut Context<'_>) -> Option<Frame<Bytes>> {
+        let rest = self.held_back();
         self.complete(cx);
-        (!rest.is_empty()).then(|| Frame::data(rest.freeze()))
+        rest.map(Frame::data)
+    }
+
+    /// The end of the body, which redaction could not judge before it was seen.
+    fn held_back(&mut self) -> Option<Bytes> {
+        let mut rest = BytesMut::new();
+        self.redactor.take()?.finish(&mut rest);
+        (!rest.is_empty()).then(|| rest.freeze())
     }
 
     fn complete(&mut self, cx: &mut Context<'_>) {
@@ -178,7 +205,7 @@ impl UpstreamBody {
     }
 
     fn is_finished(&self) -> bool {
-        !self.is_broken && self.incoming.is_end_stream() && self.redactor.is_none()
+        !self.is_broken && self.incoming.is_end_stream() && self.redactor.is_none() && self.trailers.is_none()
     }
 }
 

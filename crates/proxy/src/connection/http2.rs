@@ -102,7 +102,7 @@ impl Http2 {
         let mut builder = http2::Builder::new(LocalExecutor);
         builder
             .max_concurrent_streams(limits.streams)
-            .max_header_list_size(u32::try_from(self.protocol.header_total).unwrap_or(u32::MAX))
+            .max_header_list_size(u32::try_from(self.protocol.head.header_total).unwrap_or(u32::MAX))
             .max_pending_accept_reset_streams(limits.resets as usize)
             .max_local_error_reset_streams(limits.resets as usize)
             .initial_stream_window_size(64 << 10)

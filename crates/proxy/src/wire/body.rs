@@ -198,9 +198,9 @@ impl TrailerJudge {
     }
 
     fn check_size(&self, line: usize, section: usize, limits: &Limits) -> Result<(), Fault> {
-        if line > limits.header_size
-            || section > limits.header_total.min(MAX_TRAILER_BYTES)
-            || self.field_count > limits.header_count
+        if line > limits.head.header_size
+            || section > limits.head.header_total.min(MAX_TRAILER_BYTES)
+            || self.field_count > limits.head.header_count
         {
             return Err(Fault::head(Reason::HeadersTooLarge, "the trailer fields are above the limits"));
         }

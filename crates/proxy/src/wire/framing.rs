@@ -1,5 +1,7 @@
 //! Where each HTTP/1 request on a connection begins and ends, without I/O.
 
+use portcullis_pipeline::settings::HeadLimits;
+
 use super::Fault;
 use super::body::{Chunks, Taken, TrailerJudge, split_at_most};
 use super::head::{Body, Framed, HeadJudge};
@@ -7,27 +9,15 @@ use super::head::{Body, Framed, HeadJudge};
 /// How large the parts of a request may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of the request line, without its CRLF. Default 8 KiB.
-    pub request_line: usize,
-    /// Number of fields in a head, and in a trailer section. Default 100, which is also where hyper stops.
-    pub header_count: usize,
-    /// Bytes of one field line. Default 8 KiB.
-    pub header_size: usize,
-    /// Bytes of all field lines. Default 32 KiB.
-    pub header_total: usize,
+    /// Sizes of a head, and of a trailer section.
+    pub head: HeadLimits,
     /// Bytes of a body, whatever the route allows. Default: no limit but the routes'.
     pub max_body: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            request_line: 8 * 1024,
-            header_count: 100,
-            header_size: 8 * 1024,
-            header_total: 32 * 1024,
-            max_body: u64::MAX,
-        }
+        Self { head: HeadLimits::default(), max_body: u64::MAX }
     }
 }
 

@@ -27,8 +27,6 @@ pub struct Guard<IO> {
     staged: BytesMut,
     /// How many of the staged bytes are accepted already.
     accepted: usize,
-    /// Whether something was written and not flushed.
-    unflushed: bool,
 }
 
 impl<IO> Guard<IO> {
@@ -40,7 +38,6 @@ impl<IO> Guard<IO> {
             handle: GuardHandle::new(clock),
             staged: BytesMut::new(),
             accepted: 0,
-            unflushed: false,
         }
     }
 
@@ -48,6 +45,14 @@ impl<IO> Guard<IO> {
     #[must_use]
     pub fn handle(&self) -> GuardHandle {
         self.handle.clone()
+    }
+
+    /// Takes back what a reader was given and has not used.
+    pub fn take_back(&mut self, unused: &[u8]) {
+        if !unused.is_empty() {
+            self.staged = [unused, &self.staged].concat().as_slice().into();
+            self.accepted += unused.len();
+        }
     }
 
     /// The connection itself, and the bytes that were read from it and not handed on.
@@ -86,6 +91,19 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Guard<IO> {
 }
 
 impl<IO: AsyncRead + Unpin> Guard<IO> {
+    /// Waits for more bytes from the client, and keeps them for whoever reads. Ready with `false` when it has closed
+    /// instead.
+    pub fn poll_call(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        if self.accepted > 0 {
+            return Poll::Ready(Ok(true));
+        }
+        let mut piece = [0; 1024];
+        let mut buffer = ReadBuf::new(&mut piece);
+        ready!(self.poll_io(context, &mut buffer))?;
+        self.staged.extend_from_slice(buffer.filled());
+        Poll::Ready(Ok(!buffer.filled().is_empty()))
+    }
+
     /// Gives staged bytes to the reader if any of them are accepted, judging them first if that is due.
     fn hand_on(&mut self, buffer: &mut ReadBuf<'_>) -> bool {
         if self.staged.is_empty() {
@@ -163,7 +181,7 @@ impl<IO: AsyncRead + Unpin> Guard<IO> {
         };
         if fault.place == Place::Head {
             self.handle.park_reader(context);
-            if self.handle.is_answering() || self.unflushed {
+            if self.handle.is_answering() || !self.handle.is_flushed() {
                 return Poll::Pending;
             }
         }
@@ -194,7 +212,7 @@ const MOST_HELD: usize = 4 * 1024;
 impl<IO: AsyncWrite + Unpin> AsyncWrite for Guard<IO> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let guard = self.get_mut();
-        guard.unflushed = true;
+        guard.handle.wrote();
         Pin::new(&mut guard.io).poll_write(context, bytes)
     }
 
@@ -204,7 +222,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Guard<IO> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let guard = self.get_mut();
-        guard.unflushed = true;
+        guard.handle.wrote();
         Pin::new(&mut guard.io).poll_write_vectored(context, slices)
     }
 
@@ -216,7 +234,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Guard<IO> {
         let guard = self.get_mut();
         ready!(Pin::new(&mut guard.io).poll_flush(context))?;
         // Only once per flush that had something to do: hyper flushes whenever it is woken.
-        if std::mem::take(&mut guard.unflushed) && guard.framing.fault().is_some() {
+        if guard.handle.flushed() && guard.framing.fault().is_some() {
             guard.handle.wake_reader();
         }
         Poll::Ready(Ok(()))

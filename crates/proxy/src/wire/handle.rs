@@ -49,6 +49,8 @@ struct Shared {
     waiting: AtomicBool,
     waiting_since: AtomicU64,
     answering: AtomicU32,
+    /// Whether something was written and not flushed.
+    unflushed: AtomicBool,
     decision: AtomicU8,
     fault: Mutex<Option<Fault>>,
     reader: Mutex<Option<Waker>>,
@@ -104,6 +106,12 @@ impl GuardHandle {
         *self.shared.fault.lock()
     }
 
+    /// Whether all that was written went out to the client.
+    #[must_use]
+    pub fn is_flushed(&self) -> bool {
+        !self.shared.unflushed.load(Relaxed)
+    }
+
     /// Says that a request is being answered, for as long as the token lives. A fault in a later head is kept
     /// back until then, so that it does not cut the answer off.
     pub fn answering(&self) -> Answering {
@@ -133,6 +141,7 @@ impl GuardHandle {
                 waiting: AtomicBool::new(false),
                 waiting_since: AtomicU64::new(now),
                 answering: AtomicU32::new(0),
+                unflushed: AtomicBool::new(false),
                 decision: AtomicU8::new(UNDECIDED),
                 fault: Mutex::new(None),
                 reader: Mutex::new(None),
@@ -155,6 +164,18 @@ impl GuardHandle {
         if phase == Phase::Faulted {
             *shared.fault.lock() = framing.fault();
         }
+    }
+
+    /// Something was written.
+    pub(super) fn wrote(&self) {
+        self.shared.unflushed.store(true, Relaxed);
+    }
+
+    /// All that was written went out. Gives whether that was anything.
+    pub(super) fn flushed(&self) -> bool {
+        let had = self.shared.unflushed.load(Relaxed);
+        self.shared.unflushed.store(false, Relaxed);
+        had
     }
 
     /// The read side waits for the client.

@@ -89,7 +89,7 @@ impl HeadJudge {
     fn judge_unfinished(&self, head: &[u8], limits: &Limits) -> Result<(), Fault> {
         let line = self.lines.unfinished(head);
         match self.fields_from {
-            None if line.len() > limits.request_line + 1 => Err(LONG_REQUEST_LINE),
+            None if line.len() > limits.head.request_line + 1 => Err(LONG_REQUEST_LINE),
             None => match line.first() {
                 Some(byte) if !fields::is_token_byte(*byte) && *byte != b'\r' => Err(NO_METHOD),
                 _ => Ok(()),
@@ -112,7 +112,7 @@ impl HeadJudge {
         if !line.first().is_some_and(|byte| fields::is_token_byte(*byte)) {
             return Err(NO_METHOD);
         }
-        if line.len() > limits.request_line {
+        if line.len() > limits.head.request_line {
             return Err(LONG_REQUEST_LINE);
         }
         let end = self.lines.consumed();
@@ -336,13 +336,13 @@ fn refuse_underscore(name: &[u8]) -> Result<(), Fault> {
 }
 
 fn check_field_size(line: usize, section: usize, count: usize, limits: &Limits) -> Result<(), Fault> {
-    if line > limits.header_size {
+    if line > limits.head.header_size {
         return Err(Fault::head(Reason::HeadersTooLarge, "a field is longer than the limit"));
     }
-    if section > limits.header_total {
+    if section > limits.head.header_total {
         return Err(Fault::head(Reason::HeadersTooLarge, "the fields together are longer than the limit"));
     }
-    if count > limits.header_count {
+    if count > limits.head.header_count {
         return Err(Fault::head(Reason::HeadersTooLarge, "there are more fields than the limit"));
     }
     Ok(())

@@ -1,12 +1,13 @@
 //! Sizes at and above each limit, and the few rules that no corpus case shows.
 
 use portcullis_core::Reason;
+use portcullis_pipeline::settings::HeadLimits;
 
 use super::frame;
 use crate::wire::{Fault, Framing, Limits, Phase, Place};
 
-const LIMITS: Limits =
-    Limits { request_line: 40, header_count: 4, header_size: 30, header_total: 60, max_body: 10 };
+const HEAD: HeadLimits = HeadLimits { request_line: 40, header_count: 4, header_size: 30, header_total: 60 };
+const LIMITS: Limits = Limits { head: HEAD, max_body: 10 };
 
 fn fault_of(input: &[u8]) -> Option<(Reason, Place)> {
     let whole = frame(LIMITS, input, &[]);
@@ -41,7 +42,7 @@ fn a_line_without_end_is_refused_at_its_limit_and_kept_no_longer() {
     let endless = [&b"GET / HTTP/1.1\r\nX: "[..], &[b'a'; 100]].concat();
     let mut framing = Framing::new(LIMITS);
     let fault = (1..endless.len()).find_map(|end| framing.accept(&endless[..end]).err().map(|_| end));
-    assert_eq!(fault, Some("GET / HTTP/1.1\r\n".len() + LIMITS.header_size + 2));
+    assert_eq!(fault, Some("GET / HTTP/1.1\r\n".len() + HEAD.header_size + 2));
 }
 
 #[test]
@@ -54,7 +55,7 @@ fn a_body_at_the_limit_passes_and_one_above_does_not() {
     assert_eq!(by_length("11"), Some((Reason::BodyTooLarge, Place::Head)));
     let chunked = |chunks: &str| {
         let input = format!("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}");
-        let wide = Limits { header_size: 100, header_total: 100, ..LIMITS };
+        let wide = Limits { head: HeadLimits { header_size: 100, header_total: 100, ..HEAD }, ..LIMITS };
         frame(wide, input.as_bytes(), &[]).fault.map(|fault| (fault.reason, fault.place))
     };
     assert_eq!(chunked("5\r\nhello\r\n5\r\nhello\r\n0\r\n\r\n"), None);
