@@ -183,6 +183,15 @@ struct Paused {
     ahead: Bytes,
 }
 
+impl Paused {
+    /// The connection alone. An empty `Bytes` keeps the buffer that it was cut from, so it must not stay.
+    fn rest(self) -> Guard<Rewound<Transport>> {
+        let Self { mut io, ahead } = self;
+        io.take_back(&ahead);
+        io
+    }
+}
+
 impl Http1 {
     async fn serve(mut self, io: Rewound<Transport>, socket: SocketAddr, secure: bool) {
         let limits = Limits { head: self.protocol.head, max_body: self.protocol.body };
@@ -195,8 +204,7 @@ impl Http1 {
             if !matches!(stopped, Stopped::AtRest) {
                 return Box::pin(self.close(stopped, paused, &handle, &client)).await;
             }
-            guard = paused.io;
-            guard.take_back(&paused.ahead);
+            guard = paused.rest();
             if !self.is_called(&mut guard).await {
                 let paused = Paused { io: guard, ahead: Bytes::new() };
                 return Box::pin(self.close(Stopped::Expired, paused, &handle, &client)).await;

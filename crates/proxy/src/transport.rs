@@ -102,6 +102,10 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Rewound<IO> {
             buf.put_slice(bytes);
         }
         self.ahead.advance(count);
+        if self.ahead.is_empty() {
+            // Even empty it would keep its buffer.
+            self.ahead = Bytes::new();
+        }
         Poll::Ready(Ok(()))
     }
 }
