@@ -154,9 +154,9 @@ fn parse_hash(text: &str) -> Option<KeyHash> {
     Some(hash)
 }
 
-/// RFC 3339, in UTC.
+/// RFC 3339, in UTC. What is beyond the year 2554 is the end of that year, as with a token's times.
 fn parse_moment(text: &str) -> Option<Timestamp> {
     let moment = humantime::parse_rfc3339(text).ok()?;
     let since_epoch = moment.duration_since(UNIX_EPOCH).ok()?;
-    u64::try_from(since_epoch.as_nanos()).ok().map(Timestamp)
+    Some(Timestamp(u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX)))
 }

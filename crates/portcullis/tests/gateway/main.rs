@@ -16,4 +16,5 @@ mod forwarding;
 mod lifecycle;
 mod protocol;
 mod smuggling;
+mod stages;
 mod upstreams;

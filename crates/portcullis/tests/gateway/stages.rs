@@ -1,0 +1,16 @@
+//! What the stages decide: who asks, whether they may, whether they come too often, and what the record says of it.
+
+mod api_keys;
+mod remote_keys;
+
+use portcullis_testkit::raw::Response;
+
+/// The status and the code of a refusal.
+fn refusal(answer: &Response) -> (u16, String) {
+    (answer.status, answer.code())
+}
+
+/// What a refusal asks for, each challenge for itself.
+fn challenges(answer: &Response) -> Vec<String> {
+    answer.values("www-authenticate")
+}
