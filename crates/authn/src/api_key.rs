@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::{constant_time, digest};
 use http::HeaderName;
-use portcullis_core::target::decode_segment;
+use portcullis_core::target::{decode_segment, parameter_name};
 use portcullis_core::{Head, Principal, Timestamp};
 
 pub use generate::{GenerateError, GeneratedKey, generate};
@@ -54,6 +54,11 @@ struct KeyRecord {
 impl ApiKeyMethod {
     pub(crate) fn header(&self) -> &HeaderName {
         &self.header
+    }
+
+    /// The query parameter with the key.
+    pub(crate) fn query(&self) -> Option<&str> {
+        self.query.as_deref()
     }
 
     /// The principal of the request's key; `None` if it has none.
@@ -105,8 +110,8 @@ impl ApiKeyMethod {
 /// The parameter `name`, however its name is escaped. Twice is ambiguous: the service may read the other one.
 fn in_query<'q>(query: &'q str, name: &str) -> Result<Option<Cow<'q, str>>, Fault> {
     let mut values = query.split('&').filter_map(|parameter| {
-        let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        (decode_segment(key) == name).then_some(value)
+        let value = parameter.split_once('=').map_or("", |(_, value)| value);
+        (parameter_name(parameter) == name).then_some(value)
     });
     let first = values.next();
     if values.next().is_some() { Err(Fault::AMBIGUOUS) } else { Ok(first.map(decode_segment)) }

@@ -77,6 +77,16 @@ impl Authenticate {
         self.anonymous || matches!(self.mode, Mode::Off)
     }
 
+    /// The query parameters that are read as credentials. They are not for the service, which would write them
+    /// into its logs with the rest of the URL.
+    pub fn query_parameters(&self) -> impl Iterator<Item = &str> {
+        let steps = if self.mode == Mode::Off { &[][..] } else { &self.steps };
+        steps.iter().filter_map(|step| match step {
+            Step::ApiKeys(method) => method.query(),
+            Step::Jwt(_) => None,
+        })
+    }
+
     /// Whether one of the methods reads `Authorization`.
     pub(crate) fn reads_authorization(&self) -> bool {
         self.steps.iter().any(|step| matches!(step, Step::Jwt(jwt) if jwt.has_scheme()))

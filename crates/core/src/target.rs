@@ -170,6 +170,26 @@ impl Target {
     pub fn as_path_and_query(&self) -> &PathAndQuery {
         &self.0
     }
+
+    /// The same without the query parameters whose names, once decoded, are `hidden`.
+    #[must_use]
+    pub fn without_parameters(&self, hidden: impl Fn(&str) -> bool) -> Self {
+        let Some(query) = self.query() else { return self.clone() };
+        let mut text = self.path().to_owned();
+        let path_length = text.len();
+        for parameter in query.split('&').filter(|parameter| !hidden(&parameter_name(parameter))) {
+            text.push(if text.len() == path_length { '?' } else { '&' });
+            text.push_str(parameter);
+        }
+        // Parts of what is one already.
+        PathAndQuery::try_from(text).map_or_else(|_| self.clone(), Self)
+    }
+}
+
+/// The decoded name of a query parameter, `name=value` or `name`.
+#[must_use]
+pub fn parameter_name(parameter: &str) -> Cow<'_, str> {
+    decode_segment(parameter.split_once('=').map_or(parameter, |(name, _)| name))
 }
 
 /// Percent-decodes a segment of a normalised path. Normalisation made sure that the result is UTF-8.
@@ -448,6 +468,25 @@ mod tests {
         }
         for hidden in ["/a/..;x/b", "/a/..%3bx/b", "/a/..%2fb", "/a/x%2f..", "/a/..\\b", "/a/x%5C..%5Cb"] {
             assert_eq!(Target::parse(hidden, &keep), Err(TargetError::PathParameter), "{hidden}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_taken_out_by_their_decoded_names() {
+        for (raw, expected) in [
+            ("/a", "/a"),
+            ("/a?", "/a?"),
+            ("/a?x=1&&y=%20", "/a?x=1&&y=%20"),
+            ("/a?key=1", "/a"),
+            ("/a?key", "/a"),
+            ("/a?%6Bey=1&key=2&ke%79", "/a"),
+            ("/a?x=key&key=1&keys=2&Key=3", "/a?x=key&keys=2&Key=3"),
+            ("/a?key=1&x=%3Fkey%3D1", "/a?x=%3Fkey%3D1"),
+            ("/key=1?&key=1", "/key=1?"),
+        ] {
+            let target = Target::parse(raw, &TargetRules::default()).unwrap();
+            let rest = target.without_parameters(|name| name == "key");
+            assert_eq!(rest.as_path_and_query().as_str(), expected, "{raw}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::header::{CONNECTION, HOST, TE, UPGRADE};
-use http::uri::{Authority, Scheme};
+use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, response};
 use hyper::body::{Body, Incoming};
 use portcullis_core::{Clock, Principal, Reason, SystemClock};
@@ -75,7 +75,7 @@ impl Forwarding<'_> {
         account: &Account,
         upgrade: Option<&HeaderValue>,
     ) {
-        *request.uri_mut() = Uri::from(self.received.target.as_path_and_query().clone());
+        *request.uri_mut() = Uri::from(self.target_for(route));
         *request.version_mut() = Version::HTTP_11;
         let headers = request.headers_mut();
         if !self.received.host.is_the_field() {
@@ -96,6 +96,16 @@ impl Forwarding<'_> {
         if let Some(redaction) = route.hardening.redaction() {
             redaction.prepare_request(headers);
         }
+    }
+
+    /// The target that was judged, without credentials in its query.
+    fn target_for(&self, route: &RoutePlan) -> PathAndQuery {
+        let target = &self.received.target;
+        if route.authenticate.query_parameters().next().is_none() {
+            return target.as_path_and_query().clone();
+        }
+        let is_credential = |name: &str| route.authenticate.query_parameters().any(|known| known == name);
+        target.without_parameters(is_credential).as_path_and_query().clone()
     }
 
     fn add_forwarded(&self, fields: ForwardedFields, headers: &mut HeaderMap) {

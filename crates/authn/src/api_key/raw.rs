@@ -12,8 +12,8 @@ pub struct RawApiKeys {
     /// The header with the key. Default `X-API-Key`.
     #[serde(default = "default_header")]
     pub header: String,
-    /// A query parameter that is read as well. Keys in URLs end up in logs and histories: leave it out if you
-    /// can. Default none.
+    /// A query parameter that is read as well, and taken out of what the service gets. Keys in URLs end up in
+    /// logs and histories: leave it out if you can. Default none.
     pub query: Option<String>,
     /// The keys.
     #[serde(default)]

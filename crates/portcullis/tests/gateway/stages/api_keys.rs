@@ -71,6 +71,28 @@ fn a_key_is_not_read_from_the_query_unless_the_configuration_says_so() {
     upstream.assert_no_contact();
 }
 
+/// Services write URLs into their logs, so a key in the query goes no further than the gateway.
+#[test]
+fn a_key_in_the_query_reaches_neither_the_service_nor_the_record() {
+    let upstream = Upstream::start();
+    let gateway = gateway(&upstream);
+    for (query, rest) in [
+        (format!("?api_key={}", partner()), ""),
+        (format!("?page=2&api%5fkey={}&sort=%6eame", partner()), "?page=2&sort=%6eame"),
+    ] {
+        assert_eq!(raw::get(gateway.address("public"), &format!("/orders{query}"), "").status, 200);
+        let seen = upstream.only_request();
+        assert_eq!(seen.target, format!("/orders{rest}"));
+        assert_eq!(seen.header("x-caller").as_deref(), Some("acme"));
+        assert!(!String::from_utf8_lossy(&seen.wire).contains(partner()));
+        upstream.forget();
+    }
+    let records = gateway.stop_and_audit();
+    assert_eq!(records.len(), 2);
+    assert!(records.iter().all(|record| record["url.path"] == "/orders"));
+    assert!(!json!(records).to_string().contains("pcl_"));
+}
+
 #[test]
 fn keys_that_are_not_right_are_refused_and_only_the_record_says_why() {
     let upstream = Upstream::start();
