@@ -14,6 +14,7 @@ pub(crate) struct Config {
     policy: Vec<(String, String)>,
     upstream: Vec<(String, String)>,
     routes: Vec<String>,
+    services: Vec<String>,
 }
 
 /// A plain proxy before the service at this URL.
@@ -36,6 +37,7 @@ pub(crate) fn targets(urls: &[&str]) -> Config {
         policy: ["authenticate", "authorize", "limit", "response"].map(off).into(),
         upstream: vec![("targets".to_owned(), format!("[{}]", list.join(", ")))],
         routes: vec!["{ name: all, path: \"/{*rest}\" }".to_owned()],
+        services: Vec::new(),
     }
 }
 
@@ -76,6 +78,12 @@ impl Config {
         self
     }
 
+    /// Adds a service beside `shop`.
+    pub(crate) fn another_service(mut self, flow: impl Into<String>) -> Self {
+        self.services.push(flow.into());
+        self
+    }
+
     /// The configuration as YAML.
     pub(crate) fn text(&self) -> String {
         let block = |pieces: &[(String, String)], indent: &str| -> String {
@@ -85,12 +93,13 @@ impl Config {
             flows.iter().map(|flow| format!("{indent}- {flow}\n")).collect()
         };
         format!(
-            "version: 1\nlisteners:\n{}{}policy:\n{}services:\n  - name: shop\n    upstream:\n{}    routes:\n{}",
+            "version: 1\nlisteners:\n{}{}policy:\n{}services:\n  - name: shop\n    upstream:\n{}    routes:\n{}{}",
             list(&self.listeners, "  "),
             block(&self.sections, ""),
             block(&self.policy, "  "),
             block(&self.upstream, "      "),
             list(&self.routes, "      "),
+            list(&self.services, "  "),
         )
     }
 

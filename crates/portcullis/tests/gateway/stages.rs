@@ -1,7 +1,10 @@
 //! What the stages decide: who asks, whether they may, whether they come too often, and what the record says of it.
 
 mod api_keys;
+mod authorization;
+mod limits;
 mod remote_keys;
+mod tokens;
 
 use portcullis_testkit::raw::Response;
 
