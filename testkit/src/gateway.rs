@@ -40,6 +40,7 @@ pub struct Gateway {
     child: Child,
     folder: TempDir,
     output: Arc<Watched<Output>>,
+    printed: Arc<Watched<Output>>,
     readers: Vec<JoinHandle<()>>,
     listeners: BTreeMap<String, SocketAddr>,
 }
@@ -138,8 +139,10 @@ impl Setup {
         let output = Arc::new(Watched::new(Output::default()));
         let stderr = child.stderr.take().expect("a piped standard error");
         let stdout = child.stdout.take().expect("a piped standard output");
-        let readers = vec![collect(stderr, Some(Arc::clone(&output))), collect(stdout, None)];
-        let mut gateway = Gateway { child, folder: self.folder, output, readers, listeners: BTreeMap::new() };
+        let printed = Arc::new(Watched::new(Output::default()));
+        let readers = vec![collect(stderr, Arc::clone(&output)), collect(stdout, Arc::clone(&printed))];
+        let listeners = BTreeMap::new();
+        let mut gateway = Gateway { child, folder: self.folder, output, printed, readers, listeners };
         if gateway.becomes_ready() { Ok(gateway) } else { Err(gateway.into_refusal()) }
     }
 }
@@ -208,6 +211,12 @@ impl Gateway {
     #[must_use]
     pub fn stderr(&self) -> String {
         self.output.read(|output| output.lines.join("\n"))
+    }
+
+    /// What the gateway has written to standard output so far; all of it, once it has [`Gateway::ended`].
+    #[must_use]
+    pub fn stdout(&self) -> String {
+        self.printed.read(|output| output.lines.join("\n"))
     }
 
     /// Blocks until the gateway has written a JSON line with this `event` after the first `skip` ones of
@@ -301,9 +310,11 @@ impl Gateway {
     /// # Panics
     /// When it does not end within [`crate::PATIENCE`].
     pub fn ended(&mut self) -> ExitStatus {
-        // The end of standard error is the end of the process: nobody else holds its other side.
-        let ended = self.output.wait_for(|output| output.ended.then_some(()));
-        assert!(ended.is_some(), "the gateway did not end:\n{}", self.stderr());
+        // The end of its outputs is the end of the process: nobody else holds their other sides.
+        for output in [&self.output, &self.printed] {
+            let ended = output.wait_for(|output| output.ended.then_some(()));
+            assert!(ended.is_some(), "the gateway did not end:\n{}", self.stderr());
+        }
         self.child.wait().expect("the child's exit status")
     }
 
@@ -363,16 +374,12 @@ fn parse_line(line: &str) -> Value {
 }
 
 /// Reads a pipe to its end, so that the gateway never blocks on a full one.
-fn collect(pipe: impl Read + Send + 'static, output: Option<Arc<Watched<Output>>>) -> JoinHandle<()> {
+fn collect(pipe: impl Read + Send + 'static, output: Arc<Watched<Output>>) -> JoinHandle<()> {
     std::thread::spawn(move || {
         for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
-            if let Some(output) = &output {
-                output.change(|output| output.lines.push(String::from_utf8_lossy(&line).into_owned()));
-            }
+            output.change(|output| output.lines.push(String::from_utf8_lossy(&line).into_owned()));
         }
-        if let Some(output) = output {
-            output.change(|output| output.ended = true);
-        }
+        output.change(|output| output.ended = true);
     })
 }
 

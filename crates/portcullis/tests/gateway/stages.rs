@@ -1,8 +1,11 @@
 //! What the stages decide: who asks, whether they may, whether they come too often, and what the record says of it.
 
+mod admin;
 mod api_keys;
 mod authorization;
 mod limits;
+mod modes;
+mod record;
 mod remote_keys;
 mod tokens;
 
