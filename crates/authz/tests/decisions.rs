@@ -352,3 +352,15 @@ fn nothing_is_remembered_when_nothing_may_be_and_the_answer_is_the_same() {
         assert_eq!(Sample::new().ask(&authorization).reason(), Some(Reason::StepUpRequired));
     }
 }
+
+/// A decision that is had from memory is the very same one.
+#[test]
+fn as_many_decisions_are_remembered_as_may_be() {
+    for (max_entries, is_remembered) in [(0, false), (100, true)] {
+        let raw = RawAuthorization { cache: RawCache { max_entries }, ..raw() };
+        let authorization = policies(&raw, &routes(), "@id(\"all\") permit(principal, action, resource);");
+        let [first, second] = [(); 2].map(|()| Sample::new().ask(&authorization));
+        assert_eq!(ids(&first), ["all"]);
+        assert_eq!(std::ptr::eq(first.policies(), second.policies()), is_remembered, "{max_entries}");
+    }
+}

@@ -97,7 +97,7 @@ pub struct RawService {
 pub struct RawRoute {
     /// Its name, unique in the configuration: in policies, metrics and the record.
     pub name: String,
-    /// Host names, such as `api.example.com` or `*.example.com`. Empty: any.
+    /// Host names, such as `api.example.com`, or `*.example.com` for all names below it. Empty: any.
     #[serde(default)]
     pub hosts: Vec<String>,
     /// The path: literal segments, `{name}` for any one segment, `{*name}` at the end for all that follows.

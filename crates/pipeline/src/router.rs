@@ -302,8 +302,13 @@ fn takes_method(methods: &[Method], method: &Method) -> bool {
 }
 
 impl Leaf {
+    /// A field that comes more than once has no one value: the service may read another than we do, and the
+    /// routes for either value would match.
     fn asks_no_more_than(&self, headers: &HeaderMap) -> bool {
-        self.headers.iter().all(|(name, value)| headers.get_all(name).iter().any(|sent| sent == value))
+        self.headers.iter().all(|(name, value)| {
+            let mut sent = headers.get_all(name).iter();
+            sent.next() == Some(value) && sent.next().is_none()
+        })
     }
 }
 

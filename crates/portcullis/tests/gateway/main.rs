@@ -15,6 +15,7 @@ mod credentials;
 mod forwarding;
 mod lifecycle;
 mod protocol;
+mod settings;
 mod smuggling;
 mod stages;
 mod upstreams;

@@ -3,6 +3,7 @@
 mod admin;
 mod api_keys;
 mod authorization;
+mod issuers;
 mod limits;
 mod modes;
 mod record;

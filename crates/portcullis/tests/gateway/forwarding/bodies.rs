@@ -2,7 +2,7 @@
 
 use portcullis_testkit::echo::{Ending, Upstream};
 use portcullis_testkit::h2;
-use portcullis_testkit::raw::Connection;
+use portcullis_testkit::raw::{self, Connection};
 
 use crate::common::plain;
 
@@ -225,4 +225,28 @@ fn a_client_of_http_1_0_is_answered_in_its_own_way() {
     assert!(!text.to_ascii_lowercase().contains("transfer-encoding"), "{text}");
     assert!(text.ends_with("\r\n\r\none two three"), "{text}");
     assert_eq!(upstream.only_request().version, "HTTP/1.1");
+}
+
+/// The gateway has a limit for all bodies, also of those that are for no route; a route may have a lower one.
+#[test]
+fn the_gateway_and_a_route_each_have_their_limit() {
+    let upstream = Upstream::start();
+    let counted = |length: usize| format!("Content-Length: {length}\r\n\r\n{}", "x".repeat(length));
+    let chunked = |length: usize| {
+        format!("Transfer-Encoding: chunked\r\n\r\n{length:x}\r\n{}\r\n0\r\n\r\n", "x".repeat(length))
+    };
+    for (gateway, route, no_route) in [("10B", 413, 413), ("1MiB", 413, 404)] {
+        let gateway = plain(&upstream.url())
+            .section("protocol", format!("{{ body: {gateway} }}"))
+            .policy("forward", "{ body: 10B }")
+            .routes(&["{ name: reflect, path: /reflect }"])
+            .start();
+        let post = |path: &str, framed: String| {
+            let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\n");
+            raw::request(gateway.address("public"), format!("{head}{framed}")).status
+        };
+        assert_eq!([post("/reflect", counted(10)), post("/reflect", chunked(10))], [200, 200]);
+        assert_eq!([post("/reflect", counted(11)), post("/reflect", chunked(11))], [route, route]);
+        assert_eq!([post("/other", counted(10)), post("/other", counted(11))], [404, no_route]);
+    }
 }

@@ -162,14 +162,17 @@ fn a_key_that_is_sent_twice_is_ambiguous() {
 fn keys_come_from_a_file_under_a_header_of_their_own() {
     let upstream = Upstream::start();
     let key = api_key::generate("filed").unwrap();
-    let file = json!([{ "id": "filed", "hash": key.hash, "owner": "Acme", "scopes": ["read"] }]);
+    let file = json!([{ "id": "filed", "hash": key.hash, "owner": "Acme", "roles": ["partner"], "scopes": ["read"] }]);
     let gateway = plain(&upstream.url())
         .section(
             "authentication",
             "{ api_keys: [{ name: partners, header: X-Partner, keys_file: keys.json }] }",
         )
         .policy("authenticate", "{ methods: [partners] }")
-        .policy("forward", "{ identity: { X-Caller: subject, X-Owner: \"claim:owner\", X-Scopes: scopes } }")
+        .policy(
+            "forward",
+            "{ identity: { X-Caller: subject, X-Owner: \"claim:owner\", X-Roles: roles, X-Scopes: scopes } }",
+        )
         .start_in(setup().file("keys.json", file.to_string()));
     let key = key.key.expose();
     assert_eq!(raw::get(gateway.address("public"), "/", &header(key)).status, 401);
@@ -177,7 +180,9 @@ fn keys_come_from_a_file_under_a_header_of_their_own() {
     let ours = format!("X-Partner: {key}\r\n");
     assert_eq!(raw::get(gateway.address("public"), "/", &ours).status, 200);
     let seen = upstream.only_request();
-    for (name, value) in [("x-caller", "filed"), ("x-owner", "Acme"), ("x-scopes", "read")] {
+    for (name, value) in
+        [("x-caller", "filed"), ("x-owner", "Acme"), ("x-roles", "partner"), ("x-scopes", "read")]
+    {
         assert_eq!(seen.header(name).as_deref(), Some(value), "{name}");
     }
 }

@@ -200,9 +200,29 @@ fn silence_is_not_well() {
     // The second question comes after the first was given up.
     assert!(upstream.wait_for_requests(2).len() >= 2);
     assert_refused(&get(&gateway, "/"), 503, "upstream_unavailable");
+    // None of them waits for long: with the usual time limit this would take longer than the test does.
+    assert!(upstream.wait_for_requests(13).len() >= 13);
     upstream.release();
     while get(&gateway, "/").status == 503 {}
     assert_eq!(get(&gateway, "/").status, 200);
+}
+
+/// One bad answer takes the target out, and only so many good ones bring it back.
+#[test]
+fn a_target_comes_back_after_so_many_good_answers() {
+    const HEALTHY_AFTER: usize = 6;
+    let patient = Patient::start(false);
+    let questions =
+        format!("{{ path: /healthz, interval: 20ms, unhealthy_after: 1, healthy_after: {HEALTHY_AFTER} }}");
+    let gateway = plain(&patient.upstream.url()).upstream("active_health", questions).start();
+    patient.wait_for_answers(1);
+    assert_refused(&get(&gateway, "/"), 503, "upstream_unavailable");
+    patient.becomes(true);
+    while get(&gateway, "/").status == 503 {}
+    let seen = patient.upstream.requests();
+    let before = seen.iter().take_while(|seen| seen.target == "/healthz").count();
+    // One more may have been answered well before these were counted.
+    assert!(before + 1 >= HEALTHY_AFTER, "it was asked {before} times");
 }
 
 #[test]
