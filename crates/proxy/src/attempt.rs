@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -56,14 +56,15 @@ impl Attempt<'_> {
     ) -> Result<Answered, Failure> {
         let in_flight = InFlight::new(Rc::clone(&self.target));
         if self.pool.speaks_http2() {
-            return self.over_http2(request, in_flight, timer).await;
+            return Box::pin(self.over_http2(request, in_flight, timer)).await;
         }
         // A connection that the service closed while it was idle gives the request back unsent: the next one
         // is taken. There are only so many, and a fresh one ends the loop.
         loop {
             let (connection, is_fresh) = match self.target.take_idle() {
                 Some(connection) => (connection, false),
-                None => match self.open(&in_flight, timer).await {
+                // Boxed, because it is rare: every request would be larger by it.
+                None => match Box::pin(self.open(&in_flight, timer)).await {
                     Ok(Connected::Http1(connection)) => (connection, true),
                     Ok(Connected::Http2(_)) => return Err(unsent(Reason::UpstreamFailed, request)),
                     Err(reason) => return Err(unsent(reason, request)),
@@ -104,10 +105,11 @@ impl Attempt<'_> {
         request: Box<Request<RequestBody>>,
         timer: &mut Timer,
     ) -> Result<(Response<Incoming>, Box<Http1Connection>), Failure> {
-        let mut answer = pin!(connection.sender.try_send_request(*request));
+        let mut answer = pin!(connection.send(*request));
+        let mut nobody = Context::from_waker(Waker::noop());
         let waited = std::future::poll_fn(|cx| {
             let driven = connection.poll_drive(cx);
-            if let Poll::Ready(outcome) = answer.as_mut().poll(cx) {
+            if let Poll::Ready(outcome) = answer.as_mut().poll(&mut nobody) {
                 return Poll::Ready(Waited::Answered(outcome));
             }
             if driven.is_ready() {

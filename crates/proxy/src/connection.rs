@@ -229,8 +229,7 @@ impl Http1 {
     ) -> (Stopped, Paused) {
         let (worker, exchanges) = (Rc::clone(&self.worker), Rc::clone(client));
         let service = service_fn(move |request| {
-            let answer = exchange::serve(Rc::clone(&worker), Rc::clone(&exchanges), request);
-            Box::pin(async move { Ok::<_, std::convert::Infallible>(answer.await) })
+            Box::pin(exchange::serve(Rc::clone(&worker), Rc::clone(&exchanges), request))
         });
         let mut builder = http1::Builder::new();
         builder.header_read_timeout(None);

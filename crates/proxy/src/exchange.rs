@@ -1,5 +1,6 @@
 //! One request from its head to the head of its answer.
 
+use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -11,7 +12,7 @@ use portcullis_harden::Exchange;
 use portcullis_pipeline::{Admitted, Halt, Received, RoutePlan, Unobserved};
 
 use crate::account::{Account, Ending, Entry};
-use crate::body::{RequestBody, ResponseBody};
+use crate::body::{Lease, RequestBody, ResponseBody};
 use crate::client::Client;
 use crate::forward::{Answer, Forwarding, redactor_for};
 use crate::respond;
@@ -26,7 +27,7 @@ pub(crate) fn serve(
     worker: Rc<Worker>,
     client: Rc<Client>,
     request: Request<Incoming>,
-) -> impl Future<Output = Response<ResponseBody>> {
+) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> {
     let mut under_way = client.begin();
     let answering = client.answering();
     async move {
@@ -36,7 +37,7 @@ pub(crate) fn serve(
             client.upgraded(false);
         }
         under_way.answered();
-        response.map(|body| body.while_answering(under_way, answering))
+        Ok(response.map(|body| body.while_answering(under_way, answering)))
     }
 }
 
@@ -82,7 +83,17 @@ async fn answer(
     let forwarding =
         Forwarding { worker: &worker, current: &current, client: &client, received: &received, progress };
     match forwarding.send(&admitted, request, &mut account).await {
-        Ok(answer) => finish(&client, &current, route, answer, account, &asker).await,
+        Ok(answer) => {
+            let (response, spent) = finish(&client, &current, route, answer, account, &asker);
+            if let Some(mut lease) = spent {
+                std::future::poll_fn(|cx| {
+                    lease.give_back(cx);
+                    std::task::Poll::Ready(())
+                })
+                .await;
+            }
+            response
+        }
         Err(reason) => refuse(&current, Denial::new(StageId::Forward, reason), account, None, &asker),
     }
 }
@@ -226,20 +237,20 @@ impl Asker {
     }
 }
 
-/// Hardens the service's answer and hands its body on.
-async fn finish(
+/// Hardens the service's answer and hands its body on. A connection that no body comes from is given back.
+fn finish(
     client: &Client,
     current: &Rc<Current>,
     route: &RoutePlan,
     answer: Answer,
     mut account: Account,
     asker: &Asker,
-) -> Response<ResponseBody> {
+) -> (Response<ResponseBody>, Option<Lease>) {
     let Answer { mut head, body } = answer;
     let redactor = match redactor_for(route, &mut head.headers) {
         Ok(redactor) => redactor,
         Err(reason) => {
-            return refuse(current, Denial::new(StageId::Forward, reason), account, None, asker);
+            return (refuse(current, Denial::new(StageId::Forward, reason), account, None, asker), None);
         }
     };
     let exchange = asker.exchange(&account.notes, head.status);
@@ -248,6 +259,6 @@ async fn finish(
     head.headers.insert(respond::X_REQUEST_ID, account.request_id.clone());
     account.notes.record(StageId::Forward, Verdict::Passed);
     account.status = Some(head.status);
-    let body = body.into_response(client, &route.forward.timeouts, account, redactor).await;
-    Response::from_parts(head, body)
+    let (body, spent) = body.into_response(client, &route.forward.timeouts, account, redactor);
+    (Response::from_parts(head, body), spent)
 }

@@ -62,8 +62,12 @@ impl Forwarding<'_> {
         let pool = self.current.pools.get(route.service.index()).ok_or(Reason::UpstreamUnavailable)?;
         let upgrade = self.offered_upgrade(route, pool, request.body().is_empty());
         self.prepare(&mut request, route, account, upgrade.as_ref());
-        let answer = self.try_targets(pool, &route.forward, request, account).await;
-        self.settle_upgrade(answer, upgrade.is_some()).await
+        let mut answer = self.try_targets(pool, &route.forward, request, account).await?;
+        if answer.head.status == StatusCode::SWITCHING_PROTOCOLS {
+            return Box::pin(self.change_protocol(answer, upgrade.is_some())).await;
+        }
+        clean_answer(&mut answer.head.headers);
+        Ok(answer)
     }
 
     /// Makes the request that the service receives out of the one that was judged: the same method, target and
@@ -201,22 +205,10 @@ impl Forwarding<'_> {
         is_allowed.then(|| asked.clone())
     }
 
-    /// Takes the connection of a 101 answer for the tunnel, and tells the guard what became of the client's wish.
-    async fn settle_upgrade(
-        &self,
-        answer: Result<Answer, Reason>,
-        was_offered: bool,
-    ) -> Result<Answer, Reason> {
-        let wants_tunnel =
-            answer.as_ref().is_ok_and(|answer| answer.head.status == StatusCode::SWITCHING_PROTOCOLS);
-        if !wants_tunnel {
-            return answer.map(|mut answer| {
-                clean_answer(&mut answer.head.headers);
-                answer
-            });
-        }
-        let Ok(Answer { head, body: AnswerBody::Streaming { lease, timer, .. } }) = answer else {
-            return answer;
+    /// Takes the connection of a 101 answer for the tunnel.
+    async fn change_protocol(&self, answer: Answer, was_offered: bool) -> Result<Answer, Reason> {
+        let Answer { head, body: AnswerBody::Streaming { lease, timer, .. } } = answer else {
+            return Ok(answer);
         };
         // A service that changes protocols unasked would take the client's next request for its new protocol.
         if !was_offered {
@@ -239,36 +231,32 @@ impl Forwarding<'_> {
 }
 
 impl AnswerBody {
-    /// The body for the client; the account goes with it.
-    pub(crate) async fn into_response(
+    /// The body for the client; the account goes with it. If there is none, the connection that it would have come
+    /// from is to be given back.
+    pub(crate) fn into_response(
         self,
         client: &Client,
         timeouts: &Timeouts,
         account: Account,
         redactor: Option<Redactor>,
-    ) -> ResponseBody {
+    ) -> (ResponseBody, Option<Lease>) {
         match self {
             Self::Tunnel(mut tunnel) => {
                 tunnel.account = Some(account);
                 *client.tunnel.borrow_mut() = Some(*tunnel);
                 client.upgraded(true);
-                ResponseBody::empty()
+                (ResponseBody::empty(), None)
             }
             // An answer to HEAD has no body whatever its length says (RFC 9110 section 9.3.2).
-            Self::Streaming { incoming, mut lease, .. }
+            Self::Streaming { incoming, lease, .. }
                 if incoming.is_end_stream() || account.method == Method::HEAD =>
             {
-                std::future::poll_fn(|cx| {
-                    lease.give_back(cx);
-                    std::task::Poll::Ready(())
-                })
-                .await;
                 account.close(Ending::Complete);
-                ResponseBody::empty()
+                (ResponseBody::empty(), Some(lease))
             }
             Self::Streaming { incoming, lease, mut timer, end } => {
                 timer.reset(timeouts.idle);
-                ResponseBody::upstream(UpstreamBody {
+                let body = ResponseBody::upstream(UpstreamBody {
                     incoming,
                     lease,
                     idle: timeouts.idle,
@@ -279,7 +267,8 @@ impl AnswerBody {
                     redactor,
                     trailers: None,
                     is_broken: false,
-                })
+                });
+                (body, None)
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The targets of a service: choosing one, keeping connections to it, knowing whether it is well.
 
+mod bell;
 mod connection;
 mod health;
 mod target;

@@ -70,6 +70,18 @@ impl Lease {
         }
     }
 
+    /// The next piece of the body, if it is there. Only an HTTP/2 connection tells when there is another.
+    fn poll_read_already(
+        &self,
+        incoming: &mut Incoming,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match &self.connection {
+            Some(connection) => connection.poll_read_already(incoming),
+            None => Pin::new(incoming).poll_frame(cx),
+        }
+    }
+
     /// Gives the connection back for the next request.
     pub(crate) fn give_back(&mut self, cx: &mut Context<'_>) {
         if self.connection.as_ref().is_some_and(|connection| !connection.is_reusable()) {
@@ -125,11 +137,11 @@ impl UpstreamBody {
 
     /// The next piece from the service, reading from its connection as needed.
     fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        if let Poll::Ready(piece) = Pin::new(&mut self.incoming).poll_frame(cx) {
+        if let Poll::Ready(piece) = self.lease.poll_read_already(&mut self.incoming, cx) {
             return Poll::Ready(piece.map(|piece| piece.map_err(|_| BrokenOff)));
         }
         self.lease.drive(cx);
-        match Pin::new(&mut self.incoming).poll_frame(cx) {
+        match self.lease.poll_read_already(&mut self.incoming, cx) {
             Poll::Ready(piece) => Poll::Ready(piece.map(|piece| piece.map_err(|_| BrokenOff))),
             Poll::Pending => self.timer.poll_expired(cx).map(|()| Some(Err(BrokenOff))),
         }

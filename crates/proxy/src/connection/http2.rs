@@ -67,10 +67,8 @@ impl Http2 {
 
     async fn exchange(&mut self, io: Lent<Rewound<Transport>>, client: Rc<Client>) -> Stopped {
         let (worker, exchanges) = (Rc::clone(&self.worker), Rc::clone(&client));
-        let service = service_fn(move |request| {
-            let answer = exchange::serve(Rc::clone(&worker), Rc::clone(&exchanges), request);
-            async move { Ok::<_, std::convert::Infallible>(answer.await) }
-        });
+        let service =
+            service_fn(move |request| exchange::serve(Rc::clone(&worker), Rc::clone(&exchanges), request));
         let mut connection = Box::pin(self.builder().serve_connection(TokioIo::new(io), service));
         let mut is_closing = false;
         let mut idle_since = Some(self.worker.deadlines.now());

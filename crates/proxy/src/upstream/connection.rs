@@ -6,12 +6,16 @@
 
 use std::cell::Cell;
 use std::io;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use hyper::client::conn::{http1, http2};
+use http::{Request, Response};
+use http_body::{Body, Frame};
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::TokioIo;
 use portcullis_pipeline::settings::TargetAddress;
 use tokio::net::TcpStream;
@@ -19,6 +23,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 
+use super::bell::Bell;
 use super::{Pool, Target};
 use crate::body::RequestBody;
 use crate::deadline::{Timer, before};
@@ -26,7 +31,8 @@ use crate::transport::Transport;
 
 /// An HTTP/1 connection together with what drives it.
 pub(crate) struct Http1Connection {
-    pub(crate) sender: http1::SendRequest<RequestBody>,
+    sender: http1::SendRequest<RequestBody>,
+    bell: Bell,
     driver: http1::Connection<TokioIo<Transport>, RequestBody>,
     closed: Cell<bool>,
 }
@@ -36,6 +42,9 @@ impl std::fmt::Debug for Http1Connection {
         f.debug_struct("Http1Connection").field("closed", &self.closed).finish_non_exhaustive()
     }
 }
+
+/// An answer, or why there is none: with the request if nothing of it was sent.
+pub(crate) type Outcome = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
 
 /// What remains of a connection that changed its protocol.
 #[derive(Debug)]
@@ -50,7 +59,13 @@ pub(crate) type Http2Sender = http2::SendRequest<RequestBody>;
 impl Http1Connection {
     async fn over(io: Transport) -> Result<Self, hyper::Error> {
         let (sender, driver) = http1::Builder::new().max_headers(256).handshake(TokioIo::new(io)).await?;
-        Ok(Self { sender, driver, closed: Cell::new(false) })
+        Ok(Self { sender, bell: Bell::new(), driver, closed: Cell::new(false) })
+    }
+
+    /// Hands a request to the connection; it is sent, and its answer comes, while the connection is driven. The answer
+    /// itself wakes nobody: it can only come while the connection is driven.
+    pub(crate) fn send(&mut self, request: Request<RequestBody>) -> impl Future<Output = Outcome> + use<> {
+        self.bell.muffled(|| self.sender.try_send_request(request))
     }
 
     /// Lets the connection read and write what it can. Ready once it is at its end.
@@ -58,11 +73,26 @@ impl Http1Connection {
         if self.closed.get() {
             return Poll::Ready(Ok(()));
         }
-        let outcome = self.driver.poll_without_shutdown(cx);
+        let outcome = self.driver.poll_without_shutdown(&mut self.bell.answered_by(cx));
         if outcome.is_ready() {
             self.closed.set(true);
         }
         outcome
+    }
+
+    /// The next piece of a body that comes from this connection, if it was read already: nobody is woken for it, it can
+    /// only come while the connection is driven.
+    pub(crate) fn poll_read_already(
+        &self,
+        incoming: &mut Incoming,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let mut nobody = Context::from_waker(Waker::noop());
+        self.bell.muffled(|| Pin::new(incoming).poll_frame(&mut nobody))
+    }
+
+    /// Calls nobody until it is driven again.
+    pub(crate) fn rest(&self) {
+        self.bell.forget();
     }
 
     pub(crate) fn is_reusable(&self) -> bool {

@@ -53,6 +53,7 @@ impl Target {
     pub(crate) fn keep(&self, connection: Box<Http1Connection>, most: usize) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < most && connection.is_reusable() {
+            connection.rest();
             idle.push(connection);
         }
     }
