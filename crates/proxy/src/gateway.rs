@@ -11,9 +11,12 @@ use std::time::Duration;
 use portcullis_core::{Clock, SystemClock};
 use portcullis_pipeline::Snapshot;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 
+use crate::admission::Place;
+use crate::balance::{Balance, Newcomer, Seat};
 use crate::connection::{self, Entrance};
 use crate::housekeeping::Housekeeping;
 use crate::shared::{Prepared, Shared, Worker};
@@ -65,17 +68,17 @@ impl Gateway {
             .max(1);
         let (addresses, sockets) = open_all(&snapshot, count)?;
         let housekeeping = Housekeeping::start()?;
-        let shared = Arc::new(Shared::new(&prepared, housekeeping.fetch()));
+        let (balance, newcomers) = Balance::new(count);
+        let shared = Arc::new(Shared::new(&prepared, housekeeping.fetch(), balance));
         housekeeping.look_after(&shared, &prepared);
         let (drain, draining) = watch::channel(false);
         let mut workers = Vec::with_capacity(count);
-        for (index, sockets) in sockets.into_iter().enumerate() {
+        for (index, (sockets, newcomers)) in sockets.into_iter().zip(newcomers).enumerate() {
+            let entry = Entry { index, sockets, newcomers };
             let (shared, draining) = (Arc::clone(&shared), draining.clone());
             let name = format!("worker-{index}");
             workers.push(
-                std::thread::Builder::new()
-                    .name(name)
-                    .spawn(move || run_worker(shared, sockets, draining))?,
+                std::thread::Builder::new().name(name).spawn(move || run_worker(shared, entry, draining))?,
             );
         }
         Ok(Self { shared, addresses, drain, workers, housekeeping })
@@ -151,6 +154,14 @@ impl Gateway {
 /// One socket per listener and worker, on the same addresses: the kernel spreads connections over them.
 type Sockets = Vec<std::net::TcpListener>;
 
+/// The ways on which connections come to a worker.
+struct Entry {
+    /// Which worker it is.
+    index: usize,
+    sockets: Sockets,
+    newcomers: UnboundedReceiver<Newcomer>,
+}
+
 /// A listener's name with its real address.
 type Named = (String, SocketAddr);
 
@@ -182,7 +193,7 @@ fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-fn run_worker(shared: Arc<Shared>, sockets: Sockets, draining: watch::Receiver<bool>) {
+fn run_worker(shared: Arc<Shared>, entry: Entry, draining: watch::Receiver<bool>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default());
@@ -197,10 +208,12 @@ fn run_worker(shared: Arc<Shared>, sockets: Sockets, draining: watch::Receiver<b
         let drain_timeout = shared.prepared.load().snapshot.drain_timeout;
         let worker = Worker::new(shared, u128::from_ne_bytes(seed));
         tokio::task::spawn_local(Rc::clone(&worker.deadlines).run());
-        for (index, socket) in sockets.into_iter().enumerate() {
-            let Ok(listener) = TcpListener::from_std(socket) else { continue };
-            tokio::task::spawn_local(accept(Rc::clone(&worker), index, listener, draining.clone()));
+        for (listener, socket) in entry.sockets.into_iter().enumerate() {
+            let Ok(socket) = TcpListener::from_std(socket) else { continue };
+            let door = Door { worker: Rc::clone(&worker), index: entry.index, listener };
+            tokio::task::spawn_local(door.accept(socket, draining.clone()));
         }
+        tokio::task::spawn_local(receive(Rc::clone(&worker), entry.newcomers));
         let mut draining = draining;
         // An error means that the gateway itself is gone: the same as being told to stop.
         let _: Result<_, watch::error::RecvError> = draining.wait_for(|is_draining| *is_draining).await;
@@ -212,39 +225,86 @@ fn run_worker(shared: Arc<Shared>, sockets: Sockets, draining: watch::Receiver<b
     runtime.shutdown_timeout(Duration::from_millis(100));
 }
 
-async fn accept(
+/// One worker's socket of one listener.
+struct Door {
     worker: Rc<Worker>,
+    /// Which worker it is.
     index: usize,
-    listener: TcpListener,
-    mut draining: watch::Receiver<bool>,
-) {
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            _ = draining.wait_for(|is_draining| *is_draining) => break,
-            accepted = listener.accept() => accepted,
-        };
-        let Ok((stream, socket)) = accepted else {
-            // Out of file descriptors, most likely: wait for some to be given back.
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
-        };
-        let current = worker.current();
+    /// The place of the listener in the configuration.
+    listener: usize,
+}
+
+impl Door {
+    async fn accept(self, socket: TcpListener, mut draining: watch::Receiver<bool>) {
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                _ = draining.wait_for(|is_draining| *is_draining) => break,
+                accepted = socket.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, address)) => self.admit(stream, address),
+                // Out of file descriptors, most likely: wait for some to be given back.
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    }
+
+    fn admit(&self, stream: TcpStream, socket: SocketAddr) {
+        let shared = &self.worker.shared;
+        let current = self.worker.current();
         let snapshot = &current.snapshot;
-        let Some(listener) = snapshot.listeners.get(index) else { continue };
-        let Some(place) = worker.shared.admission.admit(socket.ip(), &snapshot.protocol) else {
-            snapshot.metrics.connection_refused();
-            continue;
+        let Some(place) = shared.admission.admit(socket.ip(), &snapshot.protocol) else {
+            return snapshot.metrics.connection_refused();
         };
         snapshot.metrics.connection_opened();
-        let tls = current.prepared.server_tls.get(index).cloned().flatten();
-        let entrance = Entrance { tls, proxy_protocol: listener.proxy_protocol };
-        let busy = worker.begin();
-        tokio::task::spawn_local(async move {
-            let metrics = Arc::clone(&busy.worker().current().snapshot.metrics);
-            connection::serve(Rc::clone(busy.worker()), entrance, stream, socket).await;
-            metrics.connection_closed();
-            drop((busy, place));
-        });
+        let seat = shared.balance.seat(self.index);
+        if seat.is_with(self.index) {
+            return serve(
+                &self.worker,
+                stream,
+                Visit { socket, listener: self.listener, _held: (place, seat) },
+            );
+        }
+        // A stream that cannot change its worker is closed: it is broken already.
+        let Ok(stream) = stream.into_std() else { return snapshot.metrics.connection_closed() };
+        let newcomer = Newcomer { stream, socket, listener: self.listener, place, seat };
+        if shared.balance.hand_over(newcomer).is_err() {
+            snapshot.metrics.connection_closed();
+        }
     }
+}
+
+/// Serves what other workers accepted for this one.
+async fn receive(worker: Rc<Worker>, mut newcomers: UnboundedReceiver<Newcomer>) {
+    while let Some(Newcomer { stream, socket, listener, place, seat }) = newcomers.recv().await {
+        match TcpStream::from_std(stream) {
+            Ok(stream) => serve(&worker, stream, Visit { socket, listener, _held: (place, seat) }),
+            Err(_) => worker.current().snapshot.metrics.connection_closed(),
+        }
+    }
+}
+
+/// A connection that was let in.
+struct Visit {
+    socket: SocketAddr,
+    listener: usize,
+    /// Given back when the connection ends.
+    _held: (Place, Seat),
+}
+
+fn serve(worker: &Rc<Worker>, stream: TcpStream, visit: Visit) {
+    let current = worker.current();
+    let metrics = Arc::clone(&current.snapshot.metrics);
+    let Some(listener) = current.snapshot.listeners.get(visit.listener) else {
+        return metrics.connection_closed();
+    };
+    let tls = current.prepared.server_tls.get(visit.listener).cloned().flatten();
+    let entrance = Entrance { tls, proxy_protocol: listener.proxy_protocol };
+    let busy = worker.begin();
+    tokio::task::spawn_local(async move {
+        connection::serve(Rc::clone(busy.worker()), entrance, stream, visit.socket).await;
+        metrics.connection_closed();
+        drop((busy, visit));
+    });
 }

@@ -7,6 +7,7 @@
 mod account;
 mod admission;
 mod attempt;
+mod balance;
 mod body;
 mod client;
 mod connection;

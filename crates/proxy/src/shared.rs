@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use tokio_rustls::rustls::{ClientConfig, ServerConfig};
 
 use crate::admission::Admission;
+use crate::balance::Balance;
 use crate::deadline::Deadlines;
 use crate::tls::{self, TlsError};
 use crate::upstream::{HealthBook, Pool};
@@ -60,17 +61,19 @@ pub(crate) struct Shared {
     pub(crate) draining: AtomicBool,
     pub(crate) health: HealthBook,
     pub(crate) admission: Arc<Admission>,
+    pub(crate) balance: Arc<Balance>,
     pub(crate) fetch: Arc<dyn Fetch>,
 }
 
 impl Shared {
-    pub(crate) fn new(prepared: &Arc<Prepared>, fetch: Arc<dyn Fetch>) -> Self {
+    pub(crate) fn new(prepared: &Arc<Prepared>, fetch: Arc<dyn Fetch>, balance: Arc<Balance>) -> Self {
         Self {
             prepared: ArcSwap::new(Arc::clone(prepared)),
             version: AtomicU64::new(1),
             draining: AtomicBool::new(false),
             health: HealthBook::default(),
             admission: Arc::default(),
+            balance,
             fetch,
         }
     }
