@@ -6,9 +6,10 @@ use http::header::{
     CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use portcullis_core::{KeyPath, Mode, Problems};
+use portcullis_core::{KeyPath, Mode, NameSieve, Problems};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::cache::CacheRule;
 use crate::cookies::CookieRules;
@@ -93,7 +94,7 @@ pub struct Hardening {
 
 #[derive(Debug, Clone)]
 struct Rules {
-    remove: Vec<HeaderName>,
+    remove: Removal,
     security_headers: SecurityHeaders,
     cookies: CookieRules,
     cors: Option<Cors>,
@@ -113,7 +114,7 @@ impl Hardening {
         let mut remove = compile_names(&raw.remove, &path.key("remove"), problems);
         remove.extend(compile_names(&raw.remove_more, &path.key("remove_more"), problems));
         let rules = Rules {
-            remove,
+            remove: Removal::of(remove),
             security_headers: SecurityHeaders::compile(
                 &raw.security_headers,
                 &path.key("security_headers"),
@@ -130,9 +131,7 @@ impl Hardening {
     /// Hardens the head of an answer, the service's or the gateway's own.
     pub fn apply(&self, exchange: &Exchange<'_>, headers: &mut HeaderMap) {
         let Some(rules) = &self.rules else { return };
-        for name in &rules.remove {
-            headers.remove(name);
-        }
+        rules.remove.apply(headers);
         rules.cookies.apply(exchange.secure, headers);
         // After 101 the connection speaks another protocol: there is no content to protect.
         if exchange.status == StatusCode::SWITCHING_PROTOCOLS {
@@ -158,6 +157,27 @@ impl Hardening {
     #[must_use]
     pub fn redaction(&self) -> Option<&Arc<Redaction>> {
         self.rules.as_ref()?.redaction.as_ref()
+    }
+}
+
+/// Names of fields to take out. Most answers have none of them, which one walk over their names shows.
+#[derive(Debug, Clone)]
+struct Removal {
+    sieve: NameSieve,
+    names: Vec<HeaderName>,
+}
+
+impl Removal {
+    fn of(names: Vec<HeaderName>) -> Self {
+        Self { sieve: NameSieve::new(names.iter().map(HeaderName::as_str)), names }
+    }
+
+    fn apply(&self, headers: &mut HeaderMap) {
+        let removed = |name: &&HeaderName| self.sieve.passes(name) && self.names.contains(name);
+        let found: SmallVec<[HeaderName; 4]> = headers.keys().filter(removed).cloned().collect();
+        for name in found {
+            headers.remove(name);
+        }
     }
 }
 

@@ -47,6 +47,15 @@ pub fn retry_after(states: &[LimitState]) -> Option<u64> {
 /// the names of compiled limits hold nothing of that kind.
 fn begin_item(at: usize, name: &str, value: &mut String) {
     value.push_str(if at == 0 { "\"" } else { ", \"" });
+    if name.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')) {
+        value.push_str(name);
+    } else {
+        push_escaped(name, value);
+    }
+    value.push('"');
+}
+
+fn push_escaped(name: &str, value: &mut String) {
     for character in name.chars() {
         match character {
             '"' | '\\' => value.extend(['\\', character]),
@@ -54,7 +63,6 @@ fn begin_item(at: usize, name: &str, value: &mut String) {
             _ => value.push('?'),
         }
     }
-    value.push('"');
 }
 
 /// An integer parameter: at most 15 digits (RFC 9651 section 3.3.1).

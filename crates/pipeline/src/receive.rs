@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use http::header::{CONNECTION, EXPECT, HOST, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
-use portcullis_core::{Peer, Reason, StageId, Target, TargetError, TargetRules};
+use portcullis_core::{NameSieve, Peer, Reason, StageId, Target, TargetError, TargetRules};
 use smallvec::SmallVec;
 
 use crate::settings::{ClientAddress, HeadLimits};
@@ -251,8 +251,7 @@ const NEVER_HOP_BY_HOP: [&str; 10] = [
 /// Which header fields do not pass, found in one walk over the names.
 #[derive(Debug)]
 pub struct FieldRules {
-    /// By length of the name: which first letters any rule has. Most names are told from this alone.
-    first_letters: [u32; 64],
+    sieve: NameSieve,
     rules: HashMap<Box<str>, FieldRule>,
 }
 
@@ -276,13 +275,7 @@ impl FieldRules {
                 .into_iter()
                 .map(|name| (name.as_str().replace('_', "-").into(), FieldRule::Owned)),
         );
-        let mut first_letters = [0u32; 64];
-        for name in rules.keys() {
-            if let (Some(letters), Some(bit)) = (first_letters.get_mut(name.len()), letter_bit(name)) {
-                *letters |= bit;
-            }
-        }
-        Self { first_letters, rules }
+        Self { sieve: NameSieve::new(rules.keys().map(AsRef::as_ref)), rules }
     }
 
     /// Whether a field of this name must not reach a service. Services that read their headers from an
@@ -293,11 +286,10 @@ impl FieldRules {
     }
 
     fn rule(&self, name: &HeaderName) -> Option<FieldRule> {
-        let text = name.as_str();
-        let letters = self.first_letters.get(text.len()).copied().unwrap_or(u32::MAX);
-        if letters & letter_bit(text)? == 0 {
+        if !self.sieve.passes(name) {
             return None;
         }
+        let text = name.as_str();
         if text.contains('_') {
             return self.rules.get(text.replace('_', "-").as_str()).copied();
         }
@@ -367,11 +359,6 @@ fn tokens<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item =
         .flat_map(|value| value.to_str().unwrap_or_default().split(','))
         .map(str::trim)
         .filter(|token| !token.is_empty())
-}
-
-fn letter_bit(name: &str) -> Option<u32> {
-    let first = name.bytes().next()?;
-    Some(1 << (first & 0x1f))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use http::{HeaderValue, Method, StatusCode, Version};
 use portcullis_audit::{Event, Record};
 use portcullis_core::{Clock, Denial, Notes, Reason, RequestId, StageId, SystemClock, Target, Verdict};
 use portcullis_pipeline::Host;
+use portcullis_pipeline::settings::TargetAddress;
 
 use crate::body::BodyProgress;
 use crate::shared::Current;
@@ -114,7 +115,6 @@ impl Entry {
         let route = self.notes.route.and_then(|id| snapshot.route(id));
         let service = route.and_then(|route| snapshot.service_of(route));
         let target = self.upstream.and_then(|index| service?.upstream.targets.get(index as usize));
-        let upstream = target.map(ToString::to_string).unwrap_or_default();
         let record = Record {
             denial,
             peer: Some(self.socket.ip()),
@@ -129,7 +129,7 @@ impl Entry {
             status: self.status.map(|status| status.as_u16()),
             route: route.map_or("", |route| &route.name),
             service: service.map_or("", |service| &service.name),
-            upstream: &upstream,
+            upstream: target.map_or("", TargetAddress::as_str),
             duration,
             upstream_duration: self.upstream_duration,
             request_bytes: self.request_body.as_ref().map_or(0, |progress| progress.bytes.get()),

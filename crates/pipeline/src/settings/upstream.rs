@@ -157,6 +157,8 @@ pub struct TargetAddress {
     pub port: u16,
     /// Whether TLS is spoken.
     pub secure: bool,
+    /// All of it, as records name it: written once, not for every request.
+    text: Box<str>,
 }
 
 impl TargetAddress {
@@ -180,18 +182,25 @@ impl TargetAddress {
         }
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         let port = authority.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        Ok(Self { host, port, secure })
+        let scheme = if secure { "https" } else { "http" };
+        let text = if host.contains(':') {
+            format!("{scheme}://[{host}]:{port}")
+        } else {
+            format!("{scheme}://{host}:{port}")
+        };
+        Ok(Self { host, port, secure, text: text.into() })
+    }
+
+    /// `scheme://host:port`.
+    #[must_use]
+    pub const fn as_str(&self) -> &str {
+        &self.text
     }
 }
 
 impl std::fmt::Display for TargetAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let scheme = if self.secure { "https" } else { "http" };
-        if self.host.contains(':') {
-            write!(f, "{scheme}://[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{scheme}://{}:{}", self.host, self.port)
-        }
+        f.write_str(&self.text)
     }
 }
 
