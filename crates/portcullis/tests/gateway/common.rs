@@ -1,6 +1,9 @@
 //! A configuration with everything switched off, and the gateway that runs it.
 
+use std::net::{Ipv4Addr, SocketAddr};
+
 use portcullis_testkit::gateway::{Gateway, Setup};
+use socket2::{Domain, Socket, Type};
 
 /// The gateway's own binary.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_portcullis");
@@ -117,6 +120,18 @@ impl Config {
 /// A folder for a gateway, to put files into.
 pub(crate) fn setup() -> Setup {
     Setup::new(BINARY)
+}
+
+/// An address at which nobody listens but whom the test tells to. It stays taken as long as the process lives: a port
+/// that was only free a moment ago may be another test's by now.
+pub(crate) fn dead_address() -> SocketAddr {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    // Lets the test itself bind it once more, to listen there.
+    socket.set_reuse_address(true).unwrap();
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    std::mem::forget(socket);
+    address
 }
 
 fn set(pieces: &mut Vec<(String, String)>, key: &str, flow: String) {

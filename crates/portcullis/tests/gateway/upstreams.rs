@@ -92,11 +92,6 @@ impl Strings {
     }
 }
 
-/// An address at which nobody listens: it was free a moment ago.
-fn dead_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
 fn get(gateway: &Gateway, path: &str) -> Response {
     raw::get(gateway.address("public"), path, "")
 }

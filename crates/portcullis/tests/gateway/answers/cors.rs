@@ -4,7 +4,7 @@ use portcullis_testkit::gateway::Gateway;
 use portcullis_testkit::raw::{self, Response};
 
 use super::{has, service};
-use crate::common::plain;
+use crate::common::{dead_address, plain};
 use crate::credentials::{authenticated, folder};
 
 const CORS: &str = "{ mode: enforce, cors: { origins: [\"https://app.example.com\", \"https://*.partner.test\"], \
@@ -78,7 +78,7 @@ fn answers_name_the_origin_that_may_read_them() {
 #[test]
 fn error_answers_can_be_read_by_the_origin_too() {
     let upstream = service("", "");
-    let (gone, origin) = (service("", "").url(), "https://app.example.com");
+    let (gone, origin) = (format!("http://{}", dead_address()), "https://app.example.com");
     let refusing = authenticated(plain(&upstream.url()), "staff").policy("response", CORS).start_in(folder());
     let broken = plain(&gone).policy("response", CORS).policy("forward", "{ retries: 0 }").start();
     for (gateway, status) in [(&refusing, 401), (&broken, 502)] {

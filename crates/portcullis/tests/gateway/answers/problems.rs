@@ -6,7 +6,7 @@ use portcullis_testkit::raw::{self, Connection, Response};
 use serde_json::{Value, json};
 
 use super::{Tls, has};
-use crate::common::{Config, plain};
+use crate::common::{Config, dead_address, plain};
 use crate::credentials::{authenticated, bearer, folder};
 
 fn config(upstream: &Upstream) -> Config {
@@ -107,7 +107,7 @@ fn each_refusal_is_a_problem_document_with_the_id_of_its_record() {
 
 #[test]
 fn an_unavailable_service_is_503_with_the_time_to_come_back() {
-    let gone = Upstream::start().url();
+    let gone = format!("http://{}", dead_address());
     let gateway = plain(&gone)
         .upstream("passive_health", "{ failures: 1, open_for: 1h }")
         .policy("forward", "{ retries: 0 }")

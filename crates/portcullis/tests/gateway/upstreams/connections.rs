@@ -5,7 +5,7 @@ use portcullis_testkit::h2;
 use portcullis_testkit::raw::Connection;
 
 use super::{Puppet, get, post};
-use crate::common::plain;
+use crate::common::{dead_address, plain};
 
 /// The requests' places on their connections.
 fn positions(upstream: &Upstream) -> Vec<usize> {
@@ -118,8 +118,8 @@ fn several_connections_that_died_are_no_error_either() {
 
 #[test]
 fn http2_requests_share_one_connection_and_a_lost_one_is_replaced() {
-    let upstream = Upstream::start();
-    let address = upstream.address();
+    let address = dead_address();
+    let upstream = Upstream::start_at(address);
     let gateway =
         plain(&upstream.url()).upstream("protocol", "http2").policy("forward", "{ retries: 0 }").start();
     let mut held = Connection::open(gateway.address("public"));

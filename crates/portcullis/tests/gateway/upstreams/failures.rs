@@ -4,8 +4,8 @@ use portcullis_testkit::echo::{Ending, Upstream};
 use portcullis_testkit::h2;
 use portcullis_testkit::raw::{self, Connection};
 
-use super::{Puppet, assert_refused, dead_address, get, post};
-use crate::common::{plain, targets};
+use super::{Puppet, assert_refused, get, post};
+use crate::common::{dead_address, plain, targets};
 
 #[test]
 fn a_service_that_refuses_connections_is_a_bad_gateway() {

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
+use portcullis_testkit::PATIENCE;
 use portcullis_testkit::echo::{Seen, Upstream};
 use portcullis_testkit::gateway::Gateway;
 use portcullis_testkit::raw::Response;
 
-use super::{Puppet, assert_refused, dead_address, get};
-use crate::common::{plain, targets};
+use super::{Puppet, assert_refused, get};
+use crate::common::{dead_address, plain, targets};
 
 /// Asks until the breaker's pause is over: the answer that is not 503.
 fn get_after_the_pause(gateway: &Gateway, path: &str) -> Response {
@@ -103,6 +105,20 @@ fn a_probe_that_fails_opens_the_breaker_again() {
     for _ in 0..2 {
         assert_refused(&get_after_the_pause(&gateway, "/"), 502, "upstream_failed");
         assert_refused(&get(&gateway, "/"), 503, "upstream_unavailable");
+    }
+}
+
+#[test]
+fn the_breaker_is_open_for_as_long_as_it_is_told() {
+    let gateway = plain(&format!("http://{}", dead_address()))
+        .upstream("passive_health", "{ failures: 1, open_for: 100ms }")
+        .policy("forward", "{ retries: 0 }")
+        .start();
+    // With the usual pause these would take longer than any test waits.
+    let begun = Instant::now();
+    for _ in 0..4 {
+        assert_refused(&get_after_the_pause(&gateway, "/"), 502, "upstream_failed");
+        assert!(begun.elapsed() < PATIENCE, "the pause is not the configured one");
     }
 }
 
