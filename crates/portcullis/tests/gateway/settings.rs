@@ -1,8 +1,8 @@
 //! A setting that is accepted is enforced, and a test shows its effect: here is the list of them, and what no other
 //! topic has a place for.
 
-mod files;
 mod process;
+mod recording;
 mod routes;
 
 use std::collections::BTreeSet;
