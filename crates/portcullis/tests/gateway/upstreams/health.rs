@@ -98,7 +98,7 @@ fn after_a_pause_one_request_tries_the_target_again() {
 fn a_probe_that_fails_opens_the_breaker_again() {
     let address = dead_address();
     let gateway = plain(&format!("http://{address}"))
-        .upstream("passive_health", "{ failures: 1, open_for: 100ms }")
+        .upstream("passive_health", "{ failures: 1, open_for: 1s }")
         .policy("forward", "{ retries: 0 }")
         .start();
     assert_refused(&get(&gateway, "/"), 502, "upstream_failed");
