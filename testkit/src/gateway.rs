@@ -180,6 +180,7 @@ impl Gateway {
     }
 
     /// The memory that the process has resident, in bytes.
+    /// The program itself does not count: its pages come when they are first run, which is no growth.
     ///
     /// # Panics
     /// When the process has ended.
@@ -187,7 +188,7 @@ impl Gateway {
     pub fn resident_bytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
         let status = status.expect("the process is there");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("RssAnon");
         let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a size in kB");
         kibibytes * 1024
     }

@@ -116,6 +116,17 @@ struct RouteDraft<'c> {
     policy: RawPolicy,
 }
 
+/// The header fields that requests are judged by: of each, one spelling may reach the service. Names that are none were
+/// reported where they stand.
+fn judged_fields(raw: &RawConfig, drafts: &[RouteDraft<'_>]) -> Vec<HeaderName> {
+    let of_routes = drafts.iter().flat_map(|draft| draft.raw.headers.keys());
+    let of_policies = raw.authorization.context_headers.iter();
+    let of_tokens = raw.authentication.jwt.iter().map(|method| &method.header);
+    let of_keys = raw.authentication.api_keys.iter().map(|method| &method.header);
+    let names = of_routes.chain(of_policies).chain(of_tokens).chain(of_keys);
+    names.filter_map(|name| HeaderName::try_from(name).ok()).collect()
+}
+
 impl Compiler<'_> {
     fn run(&mut self, raw: &RawConfig) -> Option<Unrecorded> {
         let root = KeyPath::root();
@@ -156,7 +167,8 @@ impl Compiler<'_> {
         let routes: Vec<RoutePlan> =
             drafts.iter().map(|draft| self.plan(draft, &authentication, &limits, &protocol)).collect();
         let owned = routes.iter().flat_map(|route| route.forward.identity.iter().map(|(name, _)| name));
-        let fields = FieldRules::new(owned);
+        let judged = judged_fields(raw, &drafts);
+        let fields = FieldRules::new(owned, &judged);
         let ingress = Ingress { limits: protocol.head, target: raw.target, client_address, fields };
         let metrics = Arc::new(self.metrics(&drafts, &services));
         let snapshot = Snapshot {
@@ -377,7 +389,7 @@ impl Compiler<'_> {
 
     fn header_conditions(&mut self, draft: &RouteDraft<'_>) -> Vec<(HeaderName, HeaderValue)> {
         let path = draft.path.key("headers");
-        let unowned = FieldRules::new([]);
+        let unowned = FieldRules::new([], []);
         let mut headers = Vec::new();
         for (name, value) in &draft.raw.headers {
             match (HeaderName::try_from(name), HeaderValue::try_from(value)) {

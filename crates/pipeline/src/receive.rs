@@ -1,9 +1,9 @@
 //! From what hyper parsed to the one view of the request that every stage judges and the service receives.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
-use http::header::{CONNECTION, EXPECT, HOST, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use portcullis_core::{NameSieve, Peer, Reason, StageId, Target, TargetError, TargetRules};
 use smallvec::SmallVec;
@@ -89,6 +89,8 @@ impl Ingress {
     ) -> Result<Received, Unreceivable> {
         if parts.version >= Version::HTTP_2 {
             self.limits.judge(parts).map_err(Unreceivable::Head)?;
+            refuse_ambiguous_length(&parts.headers).map_err(Unreceivable::Head)?;
+            join_cookies(&mut parts.headers);
         }
         if matches!(parts.method, Method::TRACE | Method::CONNECT) {
             return Err(Unreceivable::Head(Reason::MethodRefused));
@@ -99,6 +101,25 @@ impl Ingress {
         let peer = self.client_address.resolve(socket, secure, &parts.headers);
         let hop = self.fields.clean(&mut parts.headers, parts.version).map_err(Unreceivable::Head)?;
         Ok(Received { target, host, peer, upgrade: hop.upgrade, takes_trailers: hop.takes_trailers })
+    }
+}
+
+/// What the wire guard refuses in HTTP/1, for HTTP/2, which comes past it: the service may speak HTTP/1.
+fn refuse_ambiguous_length(headers: &HeaderMap) -> Result<(), Reason> {
+    let is_repeated = headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some();
+    let is_misspelt = ["content_length", "transfer_encoding"].iter().any(|name| headers.contains_key(*name));
+    if is_repeated || is_misspelt { Err(Reason::Smuggling) } else { Ok(()) }
+}
+
+/// RFC 9113 section 8.2.3: cookies that came in several fields are joined before they are judged or passed on.
+fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(COOKIE).iter().nth(1).is_none() {
+        return;
+    }
+    let crumbs: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(mut joined) = HeaderValue::from_bytes(&crumbs.join(b"; ".as_slice())) {
+        joined.set_sensitive(true);
+        headers.insert(COOKIE, joined);
     }
 }
 
@@ -200,6 +221,8 @@ enum FieldRule {
     Owned,
     /// Read and removed here.
     Expect,
+    /// Judged by a policy, a route or a method of authentication: only its right spelling passes.
+    Judged,
 }
 
 const HOP_BY_HOP: [&str; 9] = [
@@ -253,6 +276,13 @@ const NEVER_HOP_BY_HOP: [&str; 10] = [
 pub struct FieldRules {
     sieve: NameSieve,
     rules: HashMap<Box<str>, FieldRule>,
+    /// Names that the configuration itself spells with `_`.
+    judged_so_spelt: HashSet<Box<str>>,
+}
+
+/// The one spelling of a name and its aliases.
+fn folded(name: &str) -> String {
+    name.replace('_', "-")
 }
 
 /// What the removed fields said about this connection.
@@ -263,19 +293,28 @@ struct HopByHop {
 }
 
 impl FieldRules {
-    /// The rules, with further names that the configuration gives to the gateway.
+    /// The rules, with further names: those that the configuration gives to the gateway, and those that it judges
+    /// requests by. Of the latter the spellings with `_` are removed: the service might read what nobody judged.
     #[must_use]
-    pub fn new<'n>(owned_by_configuration: impl IntoIterator<Item = &'n HeaderName>) -> Self {
+    pub fn new<'n>(
+        owned_by_configuration: impl IntoIterator<Item = &'n HeaderName>,
+        judged: impl IntoIterator<Item = &'n HeaderName>,
+    ) -> Self {
         let mut rules: HashMap<Box<str>, FieldRule> = HashMap::new();
+        let mut judged_so_spelt = HashSet::new();
+        for name in judged {
+            rules.insert(folded(name.as_str()).into(), FieldRule::Judged);
+            if name.as_str().contains('_') {
+                judged_so_spelt.insert(name.as_str().into());
+            }
+        }
         rules.extend(HOP_BY_HOP.map(|name| (name.into(), FieldRule::HopByHop)));
         rules.extend(OWNED.map(|name| (name.into(), FieldRule::Owned)));
         rules.insert("expect".into(), FieldRule::Expect);
         rules.extend(
-            owned_by_configuration
-                .into_iter()
-                .map(|name| (name.as_str().replace('_', "-").into(), FieldRule::Owned)),
+            owned_by_configuration.into_iter().map(|name| (folded(name.as_str()).into(), FieldRule::Owned)),
         );
-        Self { sieve: NameSieve::new(rules.keys().map(AsRef::as_ref)), rules }
+        Self { sieve: NameSieve::new(rules.keys().map(AsRef::as_ref)), rules, judged_so_spelt }
     }
 
     /// Whether a field of this name must not reach a service. Services that read their headers from an
@@ -290,10 +329,14 @@ impl FieldRules {
             return None;
         }
         let text = name.as_str();
-        if text.contains('_') {
-            return self.rules.get(text.replace('_', "-").as_str()).copied();
+        if !text.contains('_') {
+            return self.rules.get(text).copied().filter(|rule| *rule != FieldRule::Judged);
         }
-        self.rules.get(text).copied()
+        match self.rules.get(folded(text).as_str()).copied() {
+            Some(FieldRule::Judged) if self.judged_so_spelt.contains(text) => None,
+            Some(FieldRule::Judged) => Some(FieldRule::Owned),
+            rule => rule,
+        }
     }
 
     fn clean(&self, headers: &mut HeaderMap, version: Version) -> Result<HopByHop, Reason> {
@@ -301,7 +344,7 @@ impl FieldRules {
         let mut removed: SmallVec<[HeaderName; 8]> = SmallVec::new();
         for name in headers.keys() {
             match self.rule(name) {
-                None => {}
+                None | Some(FieldRule::Judged) => {}
                 Some(FieldRule::HopByHop) if name == CONNECTION => {
                     nominated(headers, &mut removed)?;
                     removed.push(CONNECTION);
@@ -367,11 +410,12 @@ mod tests {
 
     fn ingress() -> Ingress {
         let configured = [HeaderName::from_static("x-auth-subject")];
+        let judged = ["x-tenant", "x_version"].map(HeaderName::from_static);
         Ingress {
             limits: HeadLimits::default(),
             target: TargetRules::default(),
             client_address: ClientAddress::default(),
-            fields: FieldRules::new(configured.iter()),
+            fields: FieldRules::new(configured.iter(), judged.iter()),
         }
     }
 
@@ -405,6 +449,34 @@ mod tests {
         let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
         assert_eq!(left, ["accept", "host", "x_custom"]);
+    }
+
+    #[test]
+    fn of_what_is_judged_only_the_judged_spelling_passes() {
+        let (received, headers) = receive(
+            request()
+                .header("x-tenant", "mine")
+                .header("x_tenant", "yours")
+                .header("x_version", "1")
+                .header("x-other_name", "kept"),
+        );
+        assert!(received.is_ok());
+        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["host", "x-other_name", "x-tenant", "x_version"]);
+    }
+
+    #[test]
+    fn over_http2_cookies_are_joined_and_lengths_are_one() {
+        let http2 = || request().version(Version::HTTP_2);
+        let (_, headers) = receive(http2().header("cookie", "a=1").header("cookie", "b=2"));
+        assert_eq!(headers.get_all(COOKIE).iter().collect::<Vec<_>>(), ["a=1; b=2"]);
+        let refused = |request: http::request::Builder| receive(request).0.err().map(Unreceivable::reason);
+        let twice = http2().header("content-length", "3").header("content-length", "3");
+        assert_eq!(refused(twice), Some(Reason::Smuggling));
+        assert_eq!(refused(http2().header("content_length", "3")), Some(Reason::Smuggling));
+        assert_eq!(refused(http2().header("transfer_encoding", "chunked")), Some(Reason::Smuggling));
+        assert_eq!(refused(http2().header("content-length", "3")), None);
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub(crate) struct Attempt<'r> {
     pub(crate) pool: &'r Pool,
     pub(crate) target: Rc<Target>,
     pub(crate) timeouts: &'r Timeouts,
+    /// When this try began, in the worker's time.
+    pub(crate) begun: u64,
     /// The end of all time for this exchange.
     pub(crate) end: u64,
 }
@@ -200,10 +202,10 @@ impl Attempt<'_> {
     }
 
     /// While the client is still sending there is only the end of all time (its own pauses are limited elsewhere);
-    /// after that the service has a time of its own for the head of its answer.
+    /// after that the service has a time of its own for the head of its answer, anew with each try.
     fn end_of_waiting(&self) -> u64 {
         match self.forwarding.progress.complete_at.get() {
-            Some(at) => at.saturating_add(millis(self.timeouts.first_byte)).min(self.end),
+            Some(at) => at.max(self.begun).saturating_add(millis(self.timeouts.first_byte)).min(self.end),
             None => self.end,
         }
     }

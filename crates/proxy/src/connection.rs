@@ -233,6 +233,10 @@ impl Http1 {
         });
         let mut builder = http1::Builder::new();
         builder.header_read_timeout(None);
+        // The guard is the judge of heads: hyper's buffer only has to hold the longest that it lets pass. As much of an
+        // answer waits for a client that does not read.
+        let head = self.protocol.head;
+        builder.max_buf_size((head.request_line + head.header_total + 4096).max(64 << 10));
         if self.protocol.head.header_count > 100 {
             builder.max_headers(self.protocol.head.header_count);
         }

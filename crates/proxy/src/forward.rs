@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::header::{CONNECTION, HOST, TE, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, response};
 use hyper::body::{Body, Incoming};
@@ -154,10 +154,13 @@ impl Forwarding<'_> {
         let again = (retries > 0 && request.body().is_empty() && is_idempotent(request.method()))
             .then(|| copy_of(&request));
         let mut tried: SmallVec<[u32; 4]> = SmallVec::new();
+        let mut failed = None;
         // Close enough for the first try; another one looks at the clock again.
         let (mut now, mut started) = (account.notes.received, account.started);
         loop {
-            let target = pool.choose(now, &tried).map_err(|_| Reason::UpstreamUnavailable)?;
+            // Where there was a try, its outcome says more than that there is nobody left to ask.
+            let target =
+                pool.choose(now, &tried).map_err(|_| failed.unwrap_or(Reason::UpstreamUnavailable))?;
             account.upstream = Some(target.index);
             if !forward.preserve_host {
                 request.headers_mut().insert(HOST, target.host.clone());
@@ -167,6 +170,7 @@ impl Forwarding<'_> {
                 pool,
                 target: Rc::clone(&target),
                 timeouts: &forward.timeouts,
+                begun: self.worker.deadlines.now(),
                 end,
             };
             let failure = match attempt.run(request, &mut timer).await {
@@ -185,6 +189,7 @@ impl Forwarding<'_> {
                 return Err(reason);
             }
             retries -= 1;
+            failed = Some(reason);
             tried.push(target.index);
             (now, started) = (SystemClock.now(), Instant::now());
             // What was never sent may go elsewhere whatever it is; what was sent only if sending it twice does no
@@ -299,6 +304,10 @@ pub(crate) fn clean_answer(headers: &mut HeaderMap) {
         {
             removed.push(name.clone());
         }
+    }
+    // RFC 9112 section 6.3: the coding tells the length, and what the field says is not to be passed on.
+    if removed.contains(&TRANSFER_ENCODING) {
+        headers.remove(CONTENT_LENGTH);
     }
     if removed.contains(&CONNECTION) {
         for value in headers.get_all(CONNECTION) {

@@ -205,8 +205,7 @@ fn run_worker(shared: Arc<Shared>, entry: Entry, draining: watch::Receiver<bool>
         if getrandom::fill(&mut seed).is_err() {
             return;
         }
-        let drain_timeout = shared.prepared.load().snapshot.drain_timeout;
-        let worker = Worker::new(shared, u128::from_ne_bytes(seed));
+        let worker = Worker::new(Arc::clone(&shared), u128::from_ne_bytes(seed));
         tokio::task::spawn_local(Rc::clone(&worker.deadlines).run());
         for (listener, socket) in entry.sockets.into_iter().enumerate() {
             let Ok(socket) = TcpListener::from_std(socket) else { continue };
@@ -218,6 +217,7 @@ fn run_worker(shared: Arc<Shared>, entry: Entry, draining: watch::Receiver<bool>
         // An error means that the gateway itself is gone: the same as being told to stop.
         let _: Result<_, watch::error::RecvError> = draining.wait_for(|is_draining| *is_draining).await;
         worker.deadlines.wake_all();
+        let drain_timeout = shared.prepared.load().snapshot.drain_timeout;
         // What does not finish in time is cut off by the end of the runtime.
         let _: Result<(), tokio::time::error::Elapsed> =
             tokio::time::timeout(drain_timeout, worker.idle()).await;

@@ -103,6 +103,8 @@ impl Http2 {
             .max_header_list_size(u32::try_from(self.protocol.head.header_total).unwrap_or(u32::MAX))
             .max_pending_accept_reset_streams(limits.resets as usize)
             .max_local_error_reset_streams(limits.resets as usize)
+            // What a client does not read is held here, for each of its streams.
+            .max_send_buf_size(32 << 10)
             .initial_stream_window_size(64 << 10)
             .initial_connection_window_size(1 << 20);
         builder

@@ -58,7 +58,8 @@ pub(crate) type Http2Sender = http2::SendRequest<RequestBody>;
 
 impl Http1Connection {
     async fn over(io: Transport) -> Result<Self, hyper::Error> {
-        let (sender, driver) = http1::Builder::new().max_headers(256).handshake(TokioIo::new(io)).await?;
+        let (sender, driver) =
+            http1::Builder::new().max_headers(256).max_buf_size(BUFFER).handshake(TokioIo::new(io)).await?;
         Ok(Self { sender, bell: Bell::new(), driver, closed: Cell::new(false) })
     }
 
@@ -105,6 +106,9 @@ impl Http1Connection {
         Parts { io: parts.io.into_inner(), ahead: parts.read_buf }
     }
 }
+
+/// How much of an answer may wait in memory for a client that does not read, and how large its head may be.
+const BUFFER: usize = 128 << 10;
 
 /// Why there is no connection.
 #[derive(Debug)]

@@ -29,6 +29,26 @@ fn a_target_that_refuses_is_replaced_by_another_even_for_post() {
     assert_eq!(upstream.requests().len(), 8);
 }
 
+#[test]
+fn a_length_beside_a_transfer_coding_is_not_passed_on() {
+    let answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\na\r\n0123456789\r\n0\r\n\r\n";
+    let upstream = Upstream::scripted(move |_| Some(answer.as_bytes().to_vec()));
+    let gateway = plain(&upstream.url()).start();
+    // RFC 9112 section 6.3: the coding holds, whatever the length says.
+    let answer = get(&gateway, "/");
+    assert_eq!((answer.status, answer.text().as_str()), (200, "0123456789"));
+}
+
+#[test]
+fn when_no_target_is_left_the_failure_of_the_last_is_told() {
+    let gateway = plain(&format!("http://{}", dead_address()))
+        .upstream("passive_health", "{ failures: 1, open_for: 1h }")
+        .policy("forward", "{ retries: 1 }")
+        .start();
+    assert_refused(&get(&gateway, "/"), 502, "upstream_failed");
+    assert_refused(&get(&gateway, "/"), 503, "upstream_unavailable");
+}
+
 /// The first target takes the request and closes the connection without an answer. Gives the answer to the client,
 /// and whether the second target was asked.
 fn after_silence(request: &str, policy: &str) -> (u16, bool) {

@@ -12,7 +12,7 @@ use portcullis_testkit::raw::Connection;
 use socket2::{Domain, Socket, Type};
 
 use super::{Puppet, assert_refused, get, post};
-use crate::common::plain;
+use crate::common::{plain, targets};
 
 fn gateway(upstream: &Upstream, protocol: &str, timeouts: &str) -> Gateway {
     plain(&upstream.url())
@@ -53,6 +53,19 @@ fn a_tls_handshake_that_stalls_is_a_gateway_timeout() {
         .policy("forward", "{ retries: 0, timeouts: { connect: 100ms } }")
         .start();
     assert_refused(&get(&gateway, "/"), 504, "upstream_timeout");
+}
+
+#[test]
+fn another_target_has_a_time_of_its_own_to_begin_to_answer() {
+    let silent = Puppet::start();
+    let upstream = Upstream::start();
+    let gateway = targets(&[&silent.url(), &upstream.url()])
+        .policy("forward", "{ retries: 1, timeouts: { first_byte: 500ms } }")
+        .start();
+    // Whichever the first choice is, one of the two requests is first asked of the silent one.
+    for _ in 0..2 {
+        assert_eq!(get(&gateway, "/").status, 200);
+    }
 }
 
 #[test]
