@@ -148,9 +148,20 @@ impl Router {
     /// Finds the route of a request.
     ///
     /// # Errors
-    /// [`Reason::NoRoute`] when no path matches, [`Reason::MethodNotAllowed`] when only the method (or a
-    /// header) stands in the way.
+    /// [`Reason::NoRoute`] when no path matches, or no method would help (a header stands in the way);
+    /// [`Reason::MethodNotAllowed`] when another method would be taken.
     pub fn find(&self, head: &Head<'_>) -> Result<(RouteId, Parameters), Reason> {
+        self.search(head).map_err(|path_exists| {
+            if path_exists && !self.allowed_methods(head).is_empty() {
+                Reason::MethodNotAllowed
+            } else {
+                Reason::NoRoute
+            }
+        })
+    }
+
+    /// The route, or whether at least its path is there.
+    fn search(&self, head: &Head<'_>) -> Result<(RouteId, Parameters), bool> {
         let mut search = Search {
             path: head.target.path(),
             method: head.method,
@@ -163,13 +174,13 @@ impl Router {
                 return Ok((route, search.parameters));
             }
         }
-        Err(if search.path_exists { Reason::MethodNotAllowed } else { Reason::NoRoute })
+        Err(search.path_exists)
     }
 
     /// The methods that routes at this host and path take: for `Allow` in a 405 (RFC 9110 section 10.2.1).
     #[must_use]
     pub fn allowed_methods(&self, head: &Head<'_>) -> Vec<Method> {
-        let takes = |method: &&Method| self.find(&Head { method, ..*head }).is_ok();
+        let takes = |method: &&Method| self.search(&Head { method, ..*head }).is_ok();
         let extensions = self.named_methods.iter().filter(|method| !COMMON_METHODS.contains(method));
         COMMON_METHODS.iter().chain(extensions).filter(takes).cloned().collect()
     }
@@ -455,6 +466,13 @@ mod tests {
         assert_eq!(find(&router, &Method::GET, "example.com", "/a", &none), Ok((0, vec![])));
         assert_eq!(find(&router, &Method::POST, "h", "/a", &none), Ok((4, vec![])));
         assert_eq!(find(&router, &Method::PUT, "h", "/a", &none), Err(Reason::MethodNotAllowed));
+    }
+
+    #[test]
+    fn where_no_method_would_help_there_is_no_route() {
+        let headers = vec![(HeaderName::from_static("x-version"), HeaderValue::from_static("1"))];
+        let router = Router::build(&[RouteMatcher { headers, ..get("/a") }]).unwrap();
+        assert_eq!(find(&router, &Method::GET, "h", "/a", &HeaderMap::new()), Err(Reason::NoRoute));
     }
 
     #[test]

@@ -172,6 +172,7 @@ fn open_all(snapshot: &Snapshot, workers: usize) -> Result<(Vec<Named>, Vec<Sock
         let mut address = listener.address;
         let failed =
             |error| GatewayError::Listen { name: listener.name.clone(), address: listener.address, error };
+        refuse_shared(address).map_err(failed)?;
         for sockets in &mut by_worker {
             let socket = listen(address).map_err(failed)?;
             // Port 0 becomes a real one with the first socket; the others must share it.
@@ -181,6 +182,14 @@ fn open_all(snapshot: &Snapshot, workers: usize) -> Result<(Vec<Named>, Vec<Sock
         addresses.push((listener.name.clone(), address));
     }
     Ok((addresses, by_worker))
+}
+
+/// The workers share an address, and so would any other program that asks the system for it in the same way, another
+/// gateway above all: each would get a part of the connections. One that does not share is refused then.
+fn refuse_shared(address: SocketAddr) -> io::Result<()> {
+    let probe = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    probe.set_reuse_address(true)?;
+    probe.bind(&address.into())
 }
 
 fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
@@ -307,4 +316,18 @@ fn serve(worker: &Rc<Worker>, stream: TcpStream, visit: Visit) {
         metrics.connection_closed();
         drop((busy, visit));
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_another_gateway_listens_at_is_refused() {
+        let other = listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let address = other.local_addr().unwrap();
+        assert_eq!(refuse_shared(address).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        drop(other);
+        assert!(refuse_shared(address).is_ok());
+    }
 }
