@@ -221,8 +221,8 @@ enum FieldRule {
     Owned,
     /// Read and removed here.
     Expect,
-    /// Judged by a policy, a route or a method of authentication: only its right spelling passes.
-    Judged,
+    /// Another spelling of what a policy, a route or a method of authentication judges by.
+    Alias,
 }
 
 const HOP_BY_HOP: [&str; 9] = [
@@ -276,8 +276,8 @@ const NEVER_HOP_BY_HOP: [&str; 10] = [
 pub struct FieldRules {
     sieve: NameSieve,
     rules: HashMap<Box<str>, FieldRule>,
-    /// Names that the configuration itself spells with `_`.
-    judged_so_spelt: HashSet<Box<str>>,
+    /// What requests are judged by, as the configuration spells it.
+    judged: HashSet<Box<str>>,
 }
 
 /// The one spelling of a name and its aliases.
@@ -294,27 +294,24 @@ struct HopByHop {
 
 impl FieldRules {
     /// The rules, with further names: those that the configuration gives to the gateway, and those that it judges
-    /// requests by. Of the latter the spellings with `_` are removed: the service might read what nobody judged.
+    /// requests by. Of the latter other spellings, `_` for `-`, are removed: the service might read what nobody judged.
     #[must_use]
     pub fn new<'n>(
         owned_by_configuration: impl IntoIterator<Item = &'n HeaderName>,
         judged: impl IntoIterator<Item = &'n HeaderName>,
     ) -> Self {
         let mut rules: HashMap<Box<str>, FieldRule> = HashMap::new();
-        let mut judged_so_spelt = HashSet::new();
-        for name in judged {
-            rules.insert(folded(name.as_str()).into(), FieldRule::Judged);
-            if name.as_str().contains('_') {
-                judged_so_spelt.insert(name.as_str().into());
-            }
-        }
+        // A name of one word has no other spelling.
+        let judged = judged.into_iter().map(HeaderName::as_str).filter(|name| name.contains(['-', '_']));
+        let judged: HashSet<Box<str>> = judged.map(Into::into).collect();
+        rules.extend(judged.iter().map(|name| (folded(name).into(), FieldRule::Alias)));
         rules.extend(HOP_BY_HOP.map(|name| (name.into(), FieldRule::HopByHop)));
         rules.extend(OWNED.map(|name| (name.into(), FieldRule::Owned)));
         rules.insert("expect".into(), FieldRule::Expect);
         rules.extend(
             owned_by_configuration.into_iter().map(|name| (folded(name.as_str()).into(), FieldRule::Owned)),
         );
-        Self { sieve: NameSieve::new(rules.keys().map(AsRef::as_ref)), rules, judged_so_spelt }
+        Self { sieve: NameSieve::new(rules.keys().map(AsRef::as_ref)), rules, judged }
     }
 
     /// Whether a field of this name must not reach a service. Services that read their headers from an
@@ -329,14 +326,9 @@ impl FieldRules {
             return None;
         }
         let text = name.as_str();
-        if !text.contains('_') {
-            return self.rules.get(text).copied().filter(|rule| *rule != FieldRule::Judged);
-        }
-        match self.rules.get(folded(text).as_str()).copied() {
-            Some(FieldRule::Judged) if self.judged_so_spelt.contains(text) => None,
-            Some(FieldRule::Judged) => Some(FieldRule::Owned),
-            rule => rule,
-        }
+        let rule =
+            if text.contains('_') { self.rules.get(folded(text).as_str()) } else { self.rules.get(text) };
+        rule.copied().filter(|rule| *rule != FieldRule::Alias || !self.judged.contains(text))
     }
 
     fn clean(&self, headers: &mut HeaderMap, version: Version) -> Result<HopByHop, Reason> {
@@ -344,12 +336,12 @@ impl FieldRules {
         let mut removed: SmallVec<[HeaderName; 8]> = SmallVec::new();
         for name in headers.keys() {
             match self.rule(name) {
-                None | Some(FieldRule::Judged) => {}
+                None => {}
                 Some(FieldRule::HopByHop) if name == CONNECTION => {
                     nominated(headers, &mut removed)?;
                     removed.push(CONNECTION);
                 }
-                Some(FieldRule::HopByHop | FieldRule::Owned) => removed.push(name.clone()),
+                Some(FieldRule::HopByHop | FieldRule::Owned | FieldRule::Alias) => removed.push(name.clone()),
                 Some(FieldRule::Expect) => {
                     let is_continue =
                         |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
@@ -458,6 +450,7 @@ mod tests {
                 .header("x-tenant", "mine")
                 .header("x_tenant", "yours")
                 .header("x_version", "1")
+                .header("x-version", "2")
                 .header("x-other_name", "kept"),
         );
         assert!(received.is_ok());
