@@ -25,10 +25,16 @@ struct Desk {
 /// A connection that one worker accepted for another.
 pub(crate) struct Newcomer {
     pub(crate) stream: std::net::TcpStream,
+    pub(crate) visit: Visit,
+}
+
+/// What comes with a connection that was let in.
+pub(crate) struct Visit {
     pub(crate) socket: SocketAddr,
     /// The place of its listener in the configuration.
     pub(crate) listener: usize,
-    pub(crate) place: Place,
+    /// Given back, like the seat, when the connection ends.
+    pub(crate) _place: Place,
     pub(crate) seat: Seat,
 }
 
@@ -64,7 +70,7 @@ impl Balance {
 
     /// Gives a connection to the worker of its seat; back, if that worker has ended.
     pub(crate) fn hand_over(&self, newcomer: Newcomer) -> Result<(), Newcomer> {
-        match self.workers.get(newcomer.seat.worker) {
+        match self.workers.get(newcomer.visit.seat.worker) {
             Some(desk) => desk.newcomers.send(newcomer).map_err(|refused| refused.0),
             None => Err(newcomer),
         }

@@ -1,14 +1,14 @@
 //! Handing an admitted request to its service.
 
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, response};
 use hyper::body::{Body, Incoming};
-use portcullis_core::{Clock, Principal, Reason, SystemClock};
+use portcullis_core::{Clock, NameSieve, Principal, Reason, SystemClock};
 use portcullis_harden::{Applies, Redaction, Redactor, remove_fields_of_the_whole_body};
 use portcullis_pipeline::settings::{Forward, ForwardedFields, Timeouts};
 use portcullis_pipeline::{Admitted, Received, RoutePlan};
@@ -297,11 +297,7 @@ pub(crate) fn redactor_for(route: &RoutePlan, head: &mut HeaderMap) -> Result<Op
 pub(crate) fn clean_answer(headers: &mut HeaderMap) {
     let mut removed: SmallVec<[HeaderName; 4]> = SmallVec::new();
     for name in headers.keys() {
-        let text = name.as_str();
-        // The first letters of all names below, and no more than a look at each field.
-        if matches!(text.as_bytes().first(), Some(b'c' | b'k' | b'p' | b't' | b'u'))
-            && CONNECTION_ONLY.contains(&text)
-        {
+        if CONNECTION_ONLY_SIEVE.passes(name) && CONNECTION_ONLY.contains(&name.as_str()) {
             removed.push(name.clone());
         }
     }
@@ -330,6 +326,8 @@ const CONNECTION_ONLY: [&str; 7] = [
     "transfer-encoding",
     "upgrade",
 ];
+
+static CONNECTION_ONLY_SIEVE: LazyLock<NameSieve> = LazyLock::new(|| NameSieve::new(CONNECTION_ONLY));
 
 fn add_identity(forward: &Forward, principal: &Principal, headers: &mut HeaderMap) {
     for (name, source) in &forward.identity {

@@ -15,8 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 
-use crate::admission::Place;
-use crate::balance::{Balance, Newcomer, Seat};
+use crate::balance::{Balance, Newcomer, Visit};
 use crate::connection::{self, Entrance};
 use crate::housekeeping::Housekeeping;
 use crate::shared::{Prepared, Shared, Worker};
@@ -268,17 +267,13 @@ impl Door {
         };
         snapshot.metrics.connection_opened();
         let seat = shared.balance.seat(self.index);
-        if seat.is_with(self.index) {
-            return serve(
-                &self.worker,
-                stream,
-                Visit { socket, listener: self.listener, _held: (place, seat) },
-            );
+        let visit = Visit { socket, listener: self.listener, _place: place, seat };
+        if visit.seat.is_with(self.index) {
+            return serve(&self.worker, stream, visit);
         }
         // A stream that cannot change its worker is closed: it is broken already.
         let Ok(stream) = stream.into_std() else { return snapshot.metrics.connection_closed() };
-        let newcomer = Newcomer { stream, socket, listener: self.listener, place, seat };
-        if shared.balance.hand_over(newcomer).is_err() {
+        if shared.balance.hand_over(Newcomer { stream, visit }).is_err() {
             snapshot.metrics.connection_closed();
         }
     }
@@ -286,20 +281,12 @@ impl Door {
 
 /// Serves what other workers accepted for this one.
 async fn receive(worker: Rc<Worker>, mut newcomers: UnboundedReceiver<Newcomer>) {
-    while let Some(Newcomer { stream, socket, listener, place, seat }) = newcomers.recv().await {
+    while let Some(Newcomer { stream, visit }) = newcomers.recv().await {
         match TcpStream::from_std(stream) {
-            Ok(stream) => serve(&worker, stream, Visit { socket, listener, _held: (place, seat) }),
+            Ok(stream) => serve(&worker, stream, visit),
             Err(_) => worker.current().snapshot.metrics.connection_closed(),
         }
     }
-}
-
-/// A connection that was let in.
-struct Visit {
-    socket: SocketAddr,
-    listener: usize,
-    /// Given back when the connection ends.
-    _held: (Place, Seat),
 }
 
 fn serve(worker: &Rc<Worker>, stream: TcpStream, visit: Visit) {
