@@ -1,0 +1,1 @@
+//! Body processors: what a request's body says, as names and values.
