@@ -1,0 +1,246 @@
+//! From what rule files say to what the engine runs.
+
+mod draft;
+mod effects;
+mod rule;
+mod texts;
+
+use crate::seclang::{Action, Directive, Document, Located, Span};
+
+use super::bits::BitSet;
+use super::prefilter::{Filtered, Prefilter};
+use super::program::{Program, Rule, RuleOperator};
+use super::settings::Settings;
+use super::tx::{Tx, TxNames};
+use draft::{Defaults, Draft, Drafts};
+
+/// Something wrong with rules that were understood word by word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) span: Span,
+    pub(crate) message: String,
+}
+
+/// Compiles all directives of `document`, or tells everything that is wrong with them.
+pub(crate) fn compile(document: &Document) -> Result<Program, Vec<Problem>> {
+    let mut compilation = Compilation {
+        document,
+        settings: Settings::default(),
+        defaults: Defaults::default(),
+        drafts: Drafts::default(),
+        problems: Vec::new(),
+    };
+    for directive in &document.directives {
+        compilation.directive(directive);
+    }
+    compilation.finish()
+}
+
+struct Compilation<'d> {
+    document: &'d Document,
+    settings: Settings,
+    defaults: Defaults,
+    drafts: Drafts,
+    problems: Vec<Problem>,
+}
+
+impl Compilation<'_> {
+    fn directive(&mut self, directive: &Located<Directive>) {
+        match &directive.value {
+            Directive::Rule(rule) => {
+                let draft = Draft::rule(rule, directive.span, &self.defaults);
+                self.add(draft, directive.span, &rule.actions);
+            }
+            Directive::Action(actions) => {
+                let draft = Draft::action(actions, directive.span, &self.defaults);
+                self.add(draft, directive.span, actions);
+            }
+            Directive::Marker(name) => self.drafts.mark(name),
+            Directive::DefaultAction(actions) => self.defaults.set(actions),
+            Directive::RemoveById(ranges) => {
+                self.drafts
+                    .remove(|draft| ranges.iter().any(|range| range.contains(&draft.id)));
+            }
+            Directive::RemoveByTag(pattern) => self.remove_by(directive.span, pattern, |draft, pattern| {
+                draft.tags.iter().any(|tag| pattern.is_match(tag.as_bytes()))
+            }),
+            Directive::RemoveByMsg(pattern) => self.remove_by(directive.span, pattern, |draft, pattern| {
+                pattern.is_match(draft.message.as_bytes())
+            }),
+            Directive::UpdateTargetById(ranges, targets) => {
+                self.drafts
+                    .update_targets(targets, |draft| ranges.iter().any(|range| range.contains(&draft.id)));
+            }
+            Directive::UpdateTargetByTag(pattern, targets) => {
+                if let Some(pattern) = self.pattern(directive.span, pattern) {
+                    self.drafts.update_targets(targets, |draft| {
+                        draft.tags.iter().any(|tag| pattern.is_match(tag.as_bytes()))
+                    });
+                }
+            }
+            Directive::UpdateTargetByMsg(pattern, targets) => {
+                if let Some(pattern) = self.pattern(directive.span, pattern) {
+                    self.drafts
+                        .update_targets(targets, |draft| pattern.is_match(draft.message.as_bytes()));
+                }
+            }
+            Directive::UpdateActionById(id, link, actions) => {
+                if !self.drafts.update_actions(*id, *link, actions, &self.defaults) {
+                    self.problems.push(Problem {
+                        span: directive.span,
+                        message: format!("there is no rule {id} with a link {link} before this line; update a rule after the file that defines it is included"),
+                    });
+                }
+            }
+            other => self.setting(other),
+        }
+    }
+
+    fn add(&mut self, draft: Draft, span: Span, actions: &[Located<Action>]) {
+        let chained = actions.iter().any(|action| action.value == Action::Chain);
+        if let Err(message) = self.drafts.add(draft, chained) {
+            self.problems.push(Problem { span, message });
+        }
+    }
+
+    fn setting(&mut self, directive: &Directive) {
+        let settings = &mut self.settings;
+        match directive {
+            Directive::RuleEngine(mode) => settings.engine = *mode,
+            Directive::RequestBodyAccess(on) => settings.request_body_access = *on,
+            Directive::RequestBodyLimit(limit) => settings.request_body_limit = *limit,
+            Directive::RequestBodyNoFilesLimit(limit) => settings.request_body_no_files_limit = *limit,
+            Directive::RequestBodyLimitAction(action) => settings.request_body_limit_action = *action,
+            Directive::RequestBodyJsonDepthLimit(limit) => settings.json_depth_limit = *limit,
+            Directive::ArgumentsLimit(limit) => settings.arguments_limit = *limit,
+            Directive::ArgumentSeparator(separator) => settings.argument_separator = *separator,
+            Directive::ResponseBodyAccess(on) => settings.response_body_access = *on,
+            Directive::ResponseBodyLimit(limit) => settings.response_body_limit = *limit,
+            Directive::ResponseBodyLimitAction(action) => settings.response_body_limit_action = *action,
+            Directive::ResponseBodyMimeType(types) => {
+                settings.response_body_types = types.iter().map(|kind| kind.to_ascii_lowercase()).collect();
+            }
+            Directive::ResponseBodyMimeTypesClear => settings.response_body_types.clear(),
+            Directive::ComponentSignature(signature) => settings.components.push(signature.clone()),
+            Directive::CollectionTimeout(seconds) => settings.collection_timeout = *seconds,
+            _ => {}
+        }
+    }
+
+    fn remove_by(&mut self, span: Span, pattern: &str, matches: impl Fn(&Draft, &crate::pattern::Pattern) -> bool) {
+        if let Some(pattern) = self.pattern(span, pattern) {
+            self.drafts.remove(|draft| matches(draft, &pattern));
+        }
+    }
+
+    fn pattern(&mut self, span: Span, pattern: &str) -> Option<crate::pattern::Pattern> {
+        crate::pattern::Pattern::new(pattern)
+            .map_err(|error| {
+                self.problems.push(Problem {
+                    span,
+                    message: error.to_string(),
+                });
+            })
+            .ok()
+    }
+
+    fn finish(mut self) -> Result<Program, Vec<Problem>> {
+        let layout = self.drafts.layout();
+        let mut building = Building {
+            document: self.document,
+            drafts: &self.drafts,
+            layout: &layout,
+            names: TxNames::default(),
+            chains: vec![Vec::new()],
+            problems: std::mem::take(&mut self.problems),
+        };
+        let mut rules: Vec<Rule> = Vec::with_capacity(self.drafts.rules.len());
+        for index in 0..self.drafts.rules.len() {
+            if let Some(rule) = building.rule(index) {
+                rules.push(rule);
+            }
+        }
+        if !building.problems.is_empty() {
+            return Err(building.problems);
+        }
+        let Building { names, chains, .. } = building;
+        let prefilters = [
+            Prefilter::build(&filtered(&mut rules, &layout.phases, &[0, 1]), &chains),
+            Prefilter::build(&filtered(&mut rules, &layout.phases, &[2, 3]), &chains),
+        ];
+        let mut always: [BitSet; 5] = Default::default();
+        for (phase, set) in layout.phases.iter().zip(&mut always) {
+            *set = BitSet::with_bound(phase.len());
+            for (step, &rule) in phase.iter().enumerate() {
+                if rules.get(rule as usize).is_some_and(|rule| rule.filter.is_none()) {
+                    set.insert(step);
+                }
+            }
+        }
+        Ok(Program {
+            initial: Tx::empty(&names),
+            rules,
+            phases: layout.phases,
+            always,
+            names,
+            chains,
+            prefilters,
+            settings: self.settings,
+        })
+    }
+}
+
+/// Numbers the rules of some phases that a prefilter can rule out, and lists what it needs to know of them.
+fn filtered(rules: &mut [Rule], phases: &[Vec<u32>; 5], which: &[usize]) -> Vec<Filtered> {
+    let mut list = Vec::new();
+    for &phase in which {
+        for (step, &index) in phases.get(phase).into_iter().flatten().enumerate() {
+            let Some(rule) = rules.get_mut(index as usize) else {
+                continue;
+            };
+            let Some(literals) = rule.required() else { continue };
+            rule.filter = u32::try_from(list.len()).ok();
+            list.push(Filtered {
+                phase,
+                step,
+                literals,
+                chain: rule.chain,
+                bases: rule.targets.iter().flat_map(|target| target.bases).copied().collect(),
+            });
+        }
+    }
+    list
+}
+
+impl Rule {
+    /// The literals of which a value must hold one for the rule to match; none when it can match without any.
+    fn required(&self) -> Option<Vec<Vec<u8>>> {
+        let fixed_values = self
+            .targets
+            .iter()
+            .all(|target| !target.bases.is_empty() && !target.count);
+        match &self.operator {
+            RuleOperator::Fixed(operator) if fixed_values && !self.negated && !self.multi_match => operator.required(),
+            _ => None,
+        }
+    }
+}
+
+/// What the rules are built with, one after the other.
+struct Building<'d> {
+    document: &'d Document,
+    drafts: &'d Drafts,
+    layout: &'d draft::Layout,
+    names: TxNames,
+    chains: Vec<Vec<crate::transform::Transformation>>,
+    problems: Vec<Problem>,
+}
+
+impl Building<'_> {
+    fn problem(&mut self, span: Span, message: impl Into<String>) {
+        self.problems.push(Problem {
+            span,
+            message: message.into(),
+        });
+    }
+}

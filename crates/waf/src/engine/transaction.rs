@@ -1,0 +1,391 @@
+//! One request and its response on their way through the rules.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::body::{cookies, urlencoded};
+use crate::pairs::Pairs;
+use crate::seclang::{BodyLimitAction, EngineMode};
+
+use super::evaluate::Run;
+use super::items::{Base, Stretch};
+use super::report::RuleMatch;
+use super::request_body::{self, BodyBuffers};
+use super::state::State;
+use super::tx::{TxKey, write_number};
+use super::{Interruption, Loaded};
+
+/// One request and its response on their way through the rules of a [`Ruleset`](super::Ruleset).
+///
+/// The calls follow the order of the message: the request line, each field, the end of the head, the body; then the same of the
+/// response. Each call that ends a phase returns the interruption if a rule asked for one; after that nothing
+/// but [`finish`](Self::finish) has an effect.
+#[derive(Debug)]
+pub struct Transaction {
+    loaded: Arc<Loaded>,
+    /// Always there until the transaction is dropped.
+    state: Option<Box<Pooled>>,
+}
+
+/// What goes back to the pool.
+#[derive(Debug)]
+pub(crate) struct Pooled {
+    pub(crate) state: State,
+    pairs: Pairs,
+    body: BodyBuffers,
+    /// Head fields in the order of their arrival, until the head is complete.
+    fields: Pairs,
+    fields_of_response: Pairs,
+}
+
+/// How many finished states are kept for reuse.
+const POOL: usize = 64;
+
+impl Transaction {
+    pub(crate) fn begin(loaded: Arc<Loaded>, client: SocketAddr, server: SocketAddr, now: SystemTime) -> Self {
+        let pooled = loaded.pool.try_lock().ok().and_then(|mut pool| pool.pop());
+        let mut pooled = match pooled {
+            Some(mut pooled) => {
+                pooled.state.reset(&loaded.program, client, now);
+                pooled
+            }
+            None => Box::new(Pooled {
+                state: State::new(&loaded.program, client, now),
+                pairs: Pairs::new(),
+                body: BodyBuffers::default(),
+                fields: Pairs::new(),
+                fields_of_response: Pairs::new(),
+            }),
+        };
+        pooled.fields.clear();
+        pooled.fields_of_response.clear();
+        let items = &mut pooled.state.items;
+        let mut text = Vec::with_capacity(40);
+        for (base, address) in [(Base::RemoteAddr, client), (Base::ServerAddr, server)] {
+            use std::io::Write as _;
+            text.clear();
+            let _ = write!(text, "{}", address.ip().to_canonical());
+            items.set(base, &text);
+        }
+        for (base, port) in [(Base::RemotePort, client.port()), (Base::ServerPort, server.port())] {
+            text.clear();
+            write_number(i64::from(port), &mut text);
+            items.set(base, &text);
+        }
+        Self {
+            loaded,
+            state: Some(pooled),
+        }
+    }
+
+    /// An identifier of the request, for `UNIQUE_ID`.
+    pub fn unique_id(&mut self, id: &[u8]) {
+        self.set(Base::UniqueId, id);
+    }
+
+    /// The name of the authenticated caller, for `REMOTE_USER`.
+    pub fn remote_user(&mut self, user: &[u8]) {
+        self.set(Base::RemoteUser, user);
+    }
+
+    /// The request line: the method, the target as received, and the protocol such as `HTTP/1.1`.
+    pub fn request_line(&mut self, method: &[u8], target: &[u8], protocol: &[u8]) {
+        let separator = self.loaded.program.settings.argument_separator;
+        let limit = self.loaded.program.settings.arguments_limit as usize;
+        let Some(pooled) = self.state.as_deref_mut() else { return };
+        let Pooled { state, pairs, .. } = pooled;
+        let items = &mut state.items;
+        items.set(Base::RequestMethod, method);
+        items.set(Base::RequestProtocol, protocol);
+        let line = [method, b" ", target, b" ", protocol].map(|part| items.store(part));
+        if let [first, .., last] = line {
+            items.set_stretch(
+                Base::RequestLine,
+                Stretch {
+                    start: first.start,
+                    end: last.end,
+                },
+            );
+        }
+        items.set(Base::RequestUriRaw, target);
+        let without_fragment = target.split(|&byte| byte == b'#').next().unwrap_or_default();
+        let local = without_authority(target);
+        items.set(Base::RequestUri, local);
+        let (path, query) = split_once(without_authority(without_fragment), b'?');
+        let mut decoded = Vec::with_capacity(path.len());
+        urlencoded::decode(path, &mut decoded);
+        items.set(Base::RequestFilename, &decoded);
+        items.set(Base::PathInfo, &decoded);
+        let basename = decoded
+            .iter()
+            .rposition(|&byte| byte == b'/' || byte == b'\\')
+            .map_or(&*decoded, |slash| decoded.get(slash + 1..).unwrap_or_default());
+        items.set(Base::RequestBasename, basename);
+        items.set(Base::QueryString, query.unwrap_or_default());
+        pairs.clear();
+        if let Some(query) = query {
+            urlencoded::parse(query, separator, limit, pairs);
+        }
+        add_pairs(state, pairs, Base::ArgsGet, Some(Base::ArgsGetNames));
+    }
+
+    /// One field of the request's head.
+    pub fn request_header(&mut self, name: &[u8], value: &[u8]) {
+        if let Some(pooled) = self.state.as_deref_mut() {
+            pooled.fields.push(name, value);
+        }
+    }
+
+    /// Runs phase 1.
+    pub fn request_headers_done(&mut self) -> Option<Interruption> {
+        let pooled = self.state.as_deref_mut()?;
+        let Pooled {
+            state, pairs, fields, ..
+        } = pooled;
+        add_pairs(state, fields, Base::RequestHeaders, Some(Base::RequestHeadersNames));
+        pairs.clear();
+        let mut host = None;
+        for (name, value) in fields.iter() {
+            if name.eq_ignore_ascii_case(b"cookie") {
+                cookies::parse(value, pairs);
+            } else if host.is_none() && name.eq_ignore_ascii_case(b"host") {
+                host = Some(value);
+            }
+        }
+        add_pairs(state, pairs, Base::RequestCookies, Some(Base::RequestCookiesNames));
+        if let Some(host) = host {
+            state.items.set(Base::ServerName, without_port(host));
+        }
+        self.run(0)
+    }
+
+    /// Whether the rules want to see the request's body, and how much of it in bytes.
+    #[must_use]
+    pub fn wants_request_body(&self) -> Option<u64> {
+        let pooled = self.state.as_deref()?;
+        let runs = pooled.state.controls.engine != EngineMode::Off && pooled.state.interruption.is_none();
+        (runs && pooled.state.controls.request_body_access).then_some(self.loaded.program.settings.request_body_limit)
+    }
+
+    /// Takes the body apart and runs phase 2. A request without a body has an empty one.
+    pub fn request_body(&mut self, body: &[u8]) -> Option<Interruption> {
+        let wanted = self.wants_request_body();
+        let loaded = Arc::clone(&self.loaded);
+        let pooled = self.state.as_deref_mut()?;
+        if let Some(limit) = wanted {
+            let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+            let too_long = body.len() > limit;
+            if too_long {
+                pooled.state.items.set(Base::InboundDataError, b"1");
+                if loaded.program.settings.request_body_limit_action == BodyLimitAction::Reject
+                    && pooled.state.controls.engine == EngineMode::On
+                {
+                    pooled.state.interrupt(0, 413, super::Action::Deny);
+                    return pooled.state.interruption.clone();
+                }
+            }
+            let seen = body.get(..limit).unwrap_or(body);
+            let Pooled {
+                state,
+                pairs,
+                body: buffers,
+                fields,
+                ..
+            } = pooled;
+            request_body::read(&loaded.program, state, pairs, buffers, fields, seen);
+        }
+        self.run(1)
+    }
+
+    /// The response's status and protocol.
+    pub fn response_line(&mut self, status: u16, protocol: &[u8]) {
+        let mut text = Vec::with_capacity(16);
+        write_number(i64::from(status), &mut text);
+        self.set(Base::ResponseStatus, &text);
+        self.set(Base::ResponseProtocol, protocol);
+        let line = [protocol, b" ", &text].concat();
+        self.set(Base::StatusLine, &line);
+    }
+
+    /// One field of the response's head.
+    pub fn response_header(&mut self, name: &[u8], value: &[u8]) {
+        if let Some(pooled) = self.state.as_deref_mut() {
+            pooled.fields_of_response.push(name, value);
+        }
+    }
+
+    /// Runs phase 3.
+    pub fn response_headers_done(&mut self) -> Option<Interruption> {
+        let pooled = self.state.as_deref_mut()?;
+        let Pooled {
+            state,
+            fields_of_response: fields,
+            ..
+        } = pooled;
+        add_pairs(state, fields, Base::ResponseHeaders, Some(Base::ResponseHeadersNames));
+        for (name, value) in fields.iter() {
+            if name.eq_ignore_ascii_case(b"content-type") {
+                state.items.set(Base::ResponseContentType, value);
+            } else if name.eq_ignore_ascii_case(b"content-length") {
+                state.items.set(Base::ResponseContentLength, value);
+            }
+        }
+        self.run(2)
+    }
+
+    /// Whether the rules want to see the response's body, and how much of it in bytes.
+    #[must_use]
+    pub fn wants_response_body(&self) -> Option<u64> {
+        let pooled = self.state.as_deref()?;
+        let settings = &self.loaded.program.settings;
+        let runs = pooled.state.controls.engine != EngineMode::Off
+            && pooled.state.interruption.is_none()
+            && pooled.state.controls.response_body_access;
+        if !runs {
+            return None;
+        }
+        let kind = pooled.state.items.single(Base::ResponseContentType);
+        let kind = kind.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
+        settings
+            .response_body_types
+            .iter()
+            .any(|wanted| wanted.as_bytes().eq_ignore_ascii_case(kind))
+            .then_some(settings.response_body_limit)
+    }
+
+    /// Runs phase 4.
+    pub fn response_body(&mut self, body: &[u8]) -> Option<Interruption> {
+        if let Some(limit) = self.wants_response_body() {
+            let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+            let reject = self.loaded.program.settings.response_body_limit_action == BodyLimitAction::Reject;
+            if body.len() > limit {
+                self.set(Base::OutboundDataError, b"1");
+                if reject {
+                    let pooled = self.state.as_deref_mut()?;
+                    pooled.state.interrupt(0, 500, super::Action::Deny);
+                    if pooled.state.interruption.is_some() {
+                        return pooled.state.interruption.clone();
+                    }
+                }
+            }
+            self.set(Base::ResponseBody, body.get(..limit).unwrap_or(body));
+        }
+        self.run(3)
+    }
+
+    /// Runs phase 5, logging, which no interruption stops.
+    pub fn finish(&mut self) {
+        self.run(4);
+    }
+
+    /// Every rule that matched so far and is to be logged, in order.
+    #[must_use]
+    pub fn matches(&self) -> &[RuleMatch] {
+        self.state.as_deref().map_or(&[], |pooled| &pooled.state.matches)
+    }
+
+    /// What ended the transaction.
+    #[must_use]
+    pub fn interruption(&self) -> Option<&Interruption> {
+        self.state.as_deref()?.state.interruption.as_ref()
+    }
+
+    /// In `DetectionOnly`: what would have ended it.
+    #[must_use]
+    pub fn would_interrupt(&self) -> Option<&Interruption> {
+        self.state.as_deref()?.state.would_interrupt.as_ref()
+    }
+
+    /// The number that a `TX` variable holds, such as `blocking_inbound_anomaly_score`; 0 when it is not set.
+    #[must_use]
+    pub fn tx_number(&self, name: &str) -> i64 {
+        let folded = name.to_ascii_lowercase();
+        self.state.as_deref().map_or(0, |pooled| {
+            pooled
+                .state
+                .tx
+                .key(&self.loaded.program.names, folded.as_bytes())
+                .map_or(0, |key: TxKey| pooled.state.tx.number(key))
+        })
+    }
+
+    fn set(&mut self, base: Base, value: &[u8]) {
+        if let Some(pooled) = self.state.as_deref_mut() {
+            pooled.state.items.set(base, value);
+        }
+    }
+
+    fn run(&mut self, phase: usize) -> Option<Interruption> {
+        let pooled = self.state.as_deref_mut()?;
+        Run {
+            program: &self.loaded.program,
+            collections: &self.loaded.collections,
+            state: &mut pooled.state,
+        }
+        .phase(phase);
+        pooled.state.interruption.clone()
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if let (Some(pooled), Ok(mut pool)) = (self.state.take(), self.loaded.pool.try_lock())
+            && pool.len() < POOL
+            && pooled.state.items.bytes().len() < LARGEST_KEPT
+        {
+            pool.push(pooled);
+        }
+    }
+}
+
+/// States that held more than this are not kept: a few large bodies are not to pin memory.
+const LARGEST_KEPT: usize = 1 << 20;
+
+/// Adds pairs as the values of one base and their names as the values of another.
+pub(crate) fn add_pairs(state: &mut State, pairs: &Pairs, values: Base, names: Option<Base>) {
+    let items = &mut state.items;
+    let first = items.len();
+    for (name, value) in pairs.iter() {
+        let name = items.store(name);
+        let value = items.store(value);
+        items.add(values, name, value);
+    }
+    if let Some(base) = names {
+        for index in first..items.len() {
+            let name = items.get(index).name;
+            items.add(base, name, name);
+        }
+    }
+}
+
+/// The target from its path on: `http://host/path` is `/path`.
+fn without_authority(target: &[u8]) -> &[u8] {
+    let after_scheme = match target {
+        [b'/', ..] => return target,
+        _ => memchr::memmem::find(target, b"://").and_then(|at| target.get(at + 3..)),
+    };
+    match after_scheme {
+        None => target,
+        Some(rest) => memchr::memchr2(b'/', b'?', rest)
+            .and_then(|at| rest.get(at..))
+            .unwrap_or(b"/"),
+    }
+}
+
+fn without_port(host: &[u8]) -> &[u8] {
+    match host.iter().rposition(|&byte| byte == b':') {
+        Some(colon) if !host.ends_with(b"]") => host.get(..colon).unwrap_or(host),
+        _ => host,
+    }
+}
+
+fn split_once(text: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) {
+    match memchr::memchr(separator, text) {
+        Some(at) => (
+            text.get(..at).unwrap_or_default(),
+            Some(text.get(at + 1..).unwrap_or_default()),
+        ),
+        None => (text, None),
+    }
+}
