@@ -4,10 +4,13 @@
 //! in the input and bounded by [`limits`]; no input makes it panic. What was found before an error stays in the buffers, as
 //! it does in ModSecurity: the rules still see it, next to `REQBODY_ERROR`.
 
+pub mod content_encoding;
 pub mod cookies;
 pub mod json;
 pub mod limits;
+pub mod multipart;
 pub mod urlencoded;
+pub mod xml;
 
 /// White space as C's `isspace` has it, which is what ModSecurity asks.
 fn is_space(byte: u8) -> bool {
