@@ -25,11 +25,18 @@ impl Pairs {
         self.entries.push((name_start..value_start, value_start..self.bytes.len()));
     }
 
+    /// Adds a pair whose name and value are appended in place, for what has to be decoded anyway.
+    pub fn push_with(&mut self, name: impl FnOnce(&mut Vec<u8>), value: impl FnOnce(&mut Vec<u8>)) {
+        let name_start = self.bytes.len();
+        name(&mut self.bytes);
+        let value_start = self.bytes.len();
+        value(&mut self.bytes);
+        self.entries.push((name_start..value_start, value_start..self.bytes.len()));
+    }
+
     /// The pairs in the order in which they were added.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.entries
-            .iter()
-            .map(|(name, value)| (self.slice(name), self.slice(value)))
+        self.entries.iter().map(|(name, value)| (self.slice(name), self.slice(value)))
     }
 
     /// How many pairs there are.
