@@ -5,6 +5,7 @@ use crate::seclang::Variable;
 use super::collections::Update;
 use super::evaluate::Run;
 use super::expand;
+use super::items::Base;
 use super::program::{Change, Effect, Rule, Text, TxName};
 use super::tx::{TxKey, TxValue, leading_number};
 
@@ -22,7 +23,10 @@ pub(crate) fn run(run: &mut Run<'_>, rule: &Rule, index: u32) {
                 run.state.environment.push((name.clone(), value));
             }
             Effect::Engine(mode) => run.state.controls.engine = *mode,
-            Effect::BodyProcessor(name) => run.state.controls.body_processor = Some(*name),
+            Effect::BodyProcessor(name) => {
+                run.state.controls.body_processor = Some(*name);
+                run.state.items.set(Base::ReqbodyProcessor, name.name().as_bytes());
+            }
             Effect::RequestBodyAccess(on) => run.state.controls.request_body_access = *on,
             Effect::ResponseBodyAccess(on) => run.state.controls.response_body_access = *on,
             Effect::ForceRequestBody(on) => run.state.controls.force_request_body = *on,

@@ -198,11 +198,14 @@ impl Items {
 
     /// Sets a variable that has a single value to bytes that are already kept.
     pub(crate) fn set_stretch(&mut self, base: Base, value: Stretch) {
-        let (start, end) = self.range(base);
-        if start == end {
-            self.add(base, Stretch::default(), value);
-        } else if let Some(item) = self.items.get_mut(start) {
-            item.value = value;
+        // Always as a new item: what is known about an old one does not hold for the new value.
+        let index = small(self.items.len());
+        self.items.push(Item {
+            name: Stretch::default(),
+            value,
+        });
+        if let Some(range) = self.ranges.get_mut(base.index()) {
+            *range = (index, index + 1);
         }
     }
 

@@ -180,6 +180,27 @@ impl Text {
     }
 }
 
+impl Text {
+    /// The text as it was written.
+    pub(crate) fn source(&self, program: &Program) -> String {
+        use std::fmt::Write as _;
+        let mut output = String::new();
+        for part in &self.parts {
+            let _ = match part {
+                TextPart::Fixed(text) => output.write_str(text),
+                TextPart::Slot(slot) => write!(
+                    output,
+                    "%{{tx.{}}}",
+                    String::from_utf8_lossy(program.names.name(*slot))
+                ),
+                TextPart::Variable(variable, None) => write!(output, "%{{{}}}", variable.name()),
+                TextPart::Variable(variable, Some(name)) => write!(output, "%{{{}.{name}}}", variable.name()),
+            };
+        }
+        output
+    }
+}
+
 /// A part of a [`Text`].
 #[derive(Debug)]
 pub(crate) enum TextPart {

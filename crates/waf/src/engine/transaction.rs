@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use crate::body::{cookies, urlencoded};
 use crate::pairs::Pairs;
-use crate::seclang::{BodyLimitAction, EngineMode};
+use crate::seclang::{BodyLimitAction, BodyProcessorName, EngineMode};
 
 use super::evaluate::Run;
 use super::items::{Base, Stretch};
@@ -154,6 +154,10 @@ impl Transaction {
             }
         }
         add_pairs(state, pairs, Base::RequestCookies, Some(Base::RequestCookiesNames));
+        let content_type = fields.iter().find(|(name, _)| name.eq_ignore_ascii_case(b"content-type"));
+        if let Some(name) = content_type.and_then(|(_, value)| BodyProcessorName::of_content_type(value)) {
+            state.items.set(Base::ReqbodyProcessor, name.name().as_bytes());
+        }
         if let Some(host) = host {
             state.items.set(Base::ServerName, without_port(host));
         }

@@ -8,6 +8,7 @@ mod texts;
 use crate::seclang::{Action, Directive, Document, Located, Span};
 
 use super::bits::BitSet;
+use super::items::Base;
 use super::prefilter::{Filtered, Prefilter};
 use super::program::{Program, Rule, RuleOperator};
 use super::settings::Settings;
@@ -215,10 +216,11 @@ fn filtered(rules: &mut [Rule], phases: &[Vec<u32>; 5], which: &[usize]) -> Vec<
 impl Rule {
     /// The literals of which a value must hold one for the rule to match; none when it can match without any.
     fn required(&self) -> Option<Vec<Vec<u8>>> {
+        // Rules change the body processor while their phase runs, after its values were scanned.
         let fixed_values = self
             .targets
             .iter()
-            .all(|target| !target.bases.is_empty() && !target.count);
+            .all(|target| !target.bases.is_empty() && !target.count && !target.bases.contains(&Base::ReqbodyProcessor));
         match &self.operator {
             RuleOperator::Fixed(operator) if fixed_values && !self.negated && !self.multi_match => operator.required(),
             _ => None,
