@@ -5,6 +5,11 @@ use portcullis_core::problem::Severity;
 use portcullis_core::target::{Ambiguity, DuplicateSlashes};
 use portcullis_core::{ConfigFolder, Target, TargetRules};
 use portcullis_proxy::wire::{Framing, Limits, Phase};
+use portcullis_waf::body::limits::{GraphqlLimits, JsonLimits, MultipartLimits, XmlLimits};
+use portcullis_waf::body::multipart::Multipart;
+use portcullis_waf::body::xml::Xml;
+use portcullis_waf::body::{graphql, json, multipart, urlencoded, xml};
+use portcullis_waf::pairs::Pairs;
 
 /// A normal target is its own normal form, and has no second reading that the rules forbid.
 pub fn request_target(input: &[u8]) {
@@ -88,6 +93,66 @@ pub fn configuration(input: &[u8]) {
     assert_eq!(compiled.snapshot.is_none(), refused, "compiled, or refused with a reason");
 }
 
+/// `serde_json` agrees about what is a document, and documents inside of it are taken apart or refused.
+pub fn body_json(input: &[u8]) {
+    // As deep as serde_json goes.
+    let limits = JsonLimits { depth: 127, ..JsonLimits::default() };
+    let mut arguments = Pairs::new();
+    let ours = json::parse(input, &limits, &mut arguments);
+    match (&ours, serde_json::from_slice::<serde_json::Value>(input)) {
+        (Ok(()), Err(error)) => assert!(
+            input.is_empty() || error.to_string().contains("out of range"),
+            "we accept what serde_json does not: {error}"
+        ),
+        (Err(error), Ok(_)) => assert!(
+            matches!(error.problem, json::JsonProblem::TooManyValues | json::JsonProblem::NamesTooLong),
+            "serde_json accepts what we do not: {error}"
+        ),
+        _ => {}
+    }
+    let mut literals = Pairs::new();
+    let _ = graphql::from_json(&arguments, &GraphqlLimits::default(), &mut literals);
+    let _ = graphql::parse(input, &GraphqlLimits::default(), &mut literals);
+}
+
+/// What is found in a body is no longer than the body, and an error is a strict error. The first line of the input is the
+/// value of `Content-Type`.
+pub fn body_multipart(input: &[u8]) {
+    let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
+    let (content_type, body) = input.split_at(end);
+    let body = body.strip_prefix(b"\n").unwrap_or(body);
+    let mut out = Multipart::new();
+    let result = multipart::parse(content_type, body, &MultipartLimits::default(), &mut out);
+    assert!(result.is_ok() || out.flags.strict_error());
+    let arguments: usize = out.args.iter().map(|(name, value)| name.len() + value.len()).sum();
+    assert!(arguments + out.files_combined_size <= body.len());
+    for ((_, content), (_, size)) in out.tmp_contents(body).zip(out.files_sizes.iter()) {
+        assert!(content.is_empty() || content.len().to_string().as_bytes() == size);
+    }
+}
+
+/// What is found in a body is no longer than the body as UTF-8.
+pub fn body_xml(input: &[u8]) {
+    let mut out = Xml::new();
+    let _ = xml::parse(input, &XmlLimits::default(), &mut out);
+    let attributes: usize = out.attributes.iter().map(|(name, value)| name.len() + value.len()).sum();
+    assert!(out.text.len() + attributes <= 2 * input.len());
+}
+
+/// Arguments are never longer than what they are decoded from, and encoding them again and decoding that changes nothing.
+pub fn body_urlencoded(input: &[u8]) {
+    let mut out = Pairs::new();
+    let found = urlencoded::parse(input, b'&', usize::MAX, &mut out);
+    assert!(!found.too_many);
+    assert!(out.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() <= input.len());
+    let encode = |bytes: &[u8]| bytes.iter().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    let again: String =
+        out.iter().map(|(name, value)| format!("{}={}&", encode(name), encode(value))).collect();
+    let mut back = Pairs::new();
+    assert!(!urlencoded::parse(again.as_bytes(), b'&', usize::MAX, &mut back).invalid_encoding);
+    assert!(out.iter().eq(back.iter()));
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::{Path, PathBuf};
@@ -119,5 +184,25 @@ mod tests {
     #[test]
     fn configuration() {
         over_seeds("configuration", super::configuration);
+    }
+
+    #[test]
+    fn body_json() {
+        over_seeds("body_json", super::body_json);
+    }
+
+    #[test]
+    fn body_multipart() {
+        over_seeds("body_multipart", super::body_multipart);
+    }
+
+    #[test]
+    fn body_xml() {
+        over_seeds("body_xml", super::body_xml);
+    }
+
+    #[test]
+    fn body_urlencoded() {
+        over_seeds("body_urlencoded", super::body_urlencoded);
     }
 }

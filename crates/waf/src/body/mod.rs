@@ -6,6 +6,7 @@
 
 pub mod content_encoding;
 pub mod cookies;
+pub mod graphql;
 pub mod json;
 pub mod limits;
 pub mod multipart;

@@ -275,7 +275,8 @@ mod tests {
 
     #[test]
     fn text_and_attributes() {
-        let cases: &[(&[u8], &str, &[(&str, &str)])] = &[
+        type Case<'a> = (&'a [u8], &'a str, &'a [(&'a str, &'a str)]);
+        let cases: &[Case<'_>] = &[
             (b"", "", &[]),
             (b"<a/>", "", &[]),
             (

@@ -81,7 +81,7 @@ fn flags() {
         ("--b|--b--|".to_owned(), |f| f.invalid_part),
         (format!("--b|{head}||x --b|--b--|"), |f| f.unmatched_boundary == 2 && !f.strict_error()),
         (format!("--b|{head}||--x|--b--|"), |f| f.unmatched_boundary == 2),
-        (format!("--x|--b|{head}||1|--b--|"), |f| f.unmatched_boundary == 1 && f.data_before),
+        (format!("--x|--b|{head}||1|--b--|"), |f| f.unmatched_boundary == 2 && f.data_before),
         (format!("--b|{head}||----bb|--b--|"), |f| f.unmatched_boundary == 2),
     ];
     for (body, check) in cases {
