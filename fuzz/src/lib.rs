@@ -5,6 +5,7 @@ use portcullis_core::problem::Severity;
 use portcullis_core::target::{Ambiguity, DuplicateSlashes};
 use portcullis_core::{ConfigFolder, Target, TargetRules};
 use portcullis_proxy::wire::{Framing, Limits, Phase};
+use portcullis_waf::seclang::Document;
 
 /// A normal target is its own normal form, and has no second reading that the rules forbid.
 pub fn request_target(input: &[u8]) {
@@ -88,6 +89,26 @@ pub fn configuration(input: &[u8]) {
     assert_eq!(compiled.snapshot.is_none(), refused, "compiled, or refused with a reason");
 }
 
+/// A rule file is read, or it is refused with errors that have a place and can be shown.
+pub fn seclang(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    match Document::parse("input.conf", text, None) {
+        Ok(loaded) => {
+            for warning in &loaded.warnings {
+                let _ = warning.report(&loaded.document).to_string();
+            }
+        }
+        Err(errors) => {
+            assert!(!errors.diagnostics.is_empty(), "refused with a reason");
+            for fault in &errors.diagnostics {
+                let source = &errors.document.sources[fault.span.source as usize];
+                assert!(fault.span.start as usize <= source.text.len(), "{fault:?}");
+            }
+            let _ = errors.to_string();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::{Path, PathBuf};
@@ -119,5 +140,10 @@ mod tests {
     #[test]
     fn configuration() {
         over_seeds("configuration", super::configuration);
+    }
+
+    #[test]
+    fn seclang() {
+        over_seeds("seclang", super::seclang);
     }
 }

@@ -11,10 +11,46 @@ use crate::transform::Transformation;
 
 /// Every action, for suggestions.
 const NAMES: &[&str] = &[
-    "accuracy", "allow", "auditlog", "block", "capture", "chain", "ctl", "deny", "drop", "expirevar", "id", "initcol",
-    "log", "logdata", "maturity", "msg", "multiMatch", "noauditlog", "nolog", "pass", "phase", "redirect", "rev",
-    "sanitiseArg", "sanitiseMatched", "sanitiseMatchedBytes", "sanitiseRequestHeader", "sanitiseResponseHeader",
-    "setenv", "setrsc", "setsid", "setuid", "setvar", "severity", "skip", "skipAfter", "status", "t", "tag", "ver",
+    "accuracy",
+    "allow",
+    "auditlog",
+    "block",
+    "capture",
+    "chain",
+    "ctl",
+    "deny",
+    "drop",
+    "expirevar",
+    "id",
+    "initcol",
+    "log",
+    "logdata",
+    "maturity",
+    "msg",
+    "multiMatch",
+    "noauditlog",
+    "nolog",
+    "pass",
+    "phase",
+    "redirect",
+    "rev",
+    "sanitiseArg",
+    "sanitiseMatched",
+    "sanitiseMatchedBytes",
+    "sanitiseRequestHeader",
+    "sanitiseResponseHeader",
+    "setenv",
+    "setrsc",
+    "setsid",
+    "setuid",
+    "setvar",
+    "severity",
+    "skip",
+    "skipAfter",
+    "status",
+    "t",
+    "tag",
+    "ver",
     "xmlns",
 ];
 
@@ -94,7 +130,11 @@ impl<'a> Entry<'a> {
             return Ok(Self { whole: name, name, value: None, length: name_length });
         };
         let value = list.slice(text.len() - after.trim_start().len(), text.len());
-        if value.text().starts_with('\'') { Self::quoted(list, name, value) } else { Self::bare(list, name, value) }
+        if value.text().starts_with('\'') {
+            Self::quoted(list, name, value)
+        } else {
+            Self::bare(list, name, value)
+        }
     }
 
     fn quoted(list: Part<'a>, name: Part<'a>, value: Part<'a>) -> Result<Self, (Diagnostic, usize)> {
@@ -110,7 +150,10 @@ impl<'a> Entry<'a> {
         let next = behind.text().trim_start();
         if !next.is_empty() && !next.starts_with(',') {
             let place = behind.slice(behind.text().len() - next.len(), behind.text().len());
-            let message = format!("a comma is missing after the value of `{}`; inside the value a ' is written \\'", name.text());
+            let message = format!(
+                "a comma is missing after the value of `{}`; inside the value a ' is written \\'",
+                name.text()
+            );
             let skipped = behind.text().find(',').unwrap_or(behind.text().len());
             return Err((place.slice(0, 1).fault(Blame::Syntax, message), length + skipped));
         }
@@ -133,7 +176,9 @@ impl<'a> Entry<'a> {
     fn value(&self) -> Result<Part<'_>, Diagnostic> {
         match &self.value {
             Some(value) if !value.text().is_empty() => Ok(value.whole()),
-            _ => Err(self.whole.fault(Blame::Syntax, format!("the action `{0}` needs a value: {0}:...", self.name.text()))),
+            _ => Err(self
+                .whole
+                .fault(Blame::Syntax, format!("the action `{0}` needs a value: {0}:...", self.name.text()))),
         }
     }
 
@@ -143,7 +188,9 @@ impl<'a> Entry<'a> {
 
     fn alone(&self, action: Action) -> Result<Action, Diagnostic> {
         match self.value {
-            Some(_) => Err(self.whole.fault(Blame::Syntax, format!("the action `{}` takes no value", self.name.text()))),
+            Some(_) => Err(self
+                .whole
+                .fault(Blame::Syntax, format!("the action `{}` takes no value", self.name.text()))),
             None => Ok(action),
         }
     }
@@ -151,7 +198,9 @@ impl<'a> Entry<'a> {
 
 fn missing_comma(first: Part<'_>, second: Part<'_>) -> Diagnostic {
     let (first, then) = (first.text(), second.text());
-    let message = format!("a comma is missing between `{first}` and `{then}`; a value with blanks is written in quotes: '...'");
+    let message = format!(
+        "a comma is missing between `{first}` and `{then}`; a value with blanks is written in quotes: '...'"
+    );
     second.fault(Blame::Syntax, message)
 }
 
@@ -250,7 +299,9 @@ fn refused(name: Part<'_>) -> Diagnostic {
         Some((action, reason)) => {
             name.fault(Blame::Unsupported, format!("the action `{action}` is not supported: {reason}"))
         }
-        None if name.text().is_empty() => name.fault(Blame::Syntax, "the name of an action is missing before the `:`"),
+        None if name.text().is_empty() => {
+            name.fault(Blame::Syntax, "the name of an action is missing before the `:`")
+        }
         None => unknown(name, "action", NAMES.iter().copied()),
     }
 }
@@ -267,7 +318,8 @@ fn transformation(part: Part<'_>) -> Result<Action, Diagnostic> {
 }
 
 fn xml_namespace(part: Part<'_>) -> Result<Action, Diagnostic> {
-    let parts = part.split_once(|c| c == '=').map(|(prefix, name)| (prefix.trim().text(), name.trim().text()));
+    let parts =
+        part.split_once(|c| c == '=').map(|(prefix, name)| (prefix.trim().text(), name.trim().text()));
     match parts {
         Some((prefix, name)) if !prefix.is_empty() && !name.trim_matches('\'').is_empty() => {
             Ok(Action::XmlNamespace(prefix.to_owned(), name.trim_matches('\'').to_owned()))

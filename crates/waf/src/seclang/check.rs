@@ -46,7 +46,9 @@ impl Check {
                     Directive::Marker(name) => {
                         self.markers.insert(name.clone(), self.rules);
                     }
-                    Directive::DefaultAction(actions) => default_action(actions, directive.span, faulty, faults),
+                    Directive::DefaultAction(actions) => {
+                        default_action(actions, directive.span, faulty, faults)
+                    }
                     Directive::UpdateActionById(_, _, actions) => self.skips_of(actions, 0),
                     _ => {}
                 }
@@ -87,7 +89,8 @@ impl Check {
 
     fn id(&mut self, id: u32, at: Span, document: &Document, faults: &mut Vec<Diagnostic>) {
         if let Some(first) = self.ids.get(&id) {
-            let message = format!("the id {id} is that of another rule already, at {}", document.locate(*first));
+            let message =
+                format!("the id {id} is that of another rule already, at {}", document.locate(*first));
             faults.push(Diagnostic::new(Blame::Structure, message, at));
         } else {
             self.ids.insert(id, at);
@@ -125,7 +128,9 @@ impl Check {
                     faults.push(Diagnostic::new(Blame::Name, message, *span));
                 }
                 Some(position) if position < rules => {
-                    let message = format!("the SecMarker `{name}` stands before this rule, and skipping only goes forward");
+                    let message = format!(
+                        "the SecMarker `{name}` stands before this rule, and skipping only goes forward"
+                    );
                     faults.push(Diagnostic::new(Blame::Structure, message, *span));
                 }
                 _ => {}

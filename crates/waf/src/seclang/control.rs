@@ -79,15 +79,20 @@ pub(super) fn control(part: Part<'_>) -> Result<Control, Diagnostic> {
 }
 
 fn unsupported(name: Part<'_>) -> Option<Diagnostic> {
-    let (name_here, reason) = UNSUPPORTED.iter().find(|(other, _)| other.eq_ignore_ascii_case(name.text()))?;
+    let (name_here, reason) =
+        UNSUPPORTED.iter().find(|(other, _)| other.eq_ignore_ascii_case(name.text()))?;
     Some(name.fault(Blame::Unsupported, format!("ctl:{name_here} is not supported: {reason}")))
 }
 
 fn audit_log_parts(value: Part<'_>) -> Result<String, Diagnostic> {
     let text = value.text();
     let letters = text.strip_prefix(['+', '-']).unwrap_or(text);
-    if letters.is_empty() || !letters.bytes().all(|byte| matches!(byte.to_ascii_uppercase(), b'A'..=b'K' | b'Z')) {
-        let message = format!("the parts of an audit log are letters from A to K and Z, perhaps after + or -, not `{text}`");
+    if letters.is_empty()
+        || !letters.bytes().all(|byte| matches!(byte.to_ascii_uppercase(), b'A'..=b'K' | b'Z'))
+    {
+        let message = format!(
+            "the parts of an audit log are letters from A to K and Z, perhaps after + or -, not `{text}`"
+        );
         return Err(value.fault(Blame::Value, message));
     }
     Ok(text.to_owned())
@@ -104,7 +109,9 @@ fn text(value: Part<'_>) -> Result<String, Diagnostic> {
 /// `rules;TARGET`.
 fn selected(value: Part<'_>) -> Result<(Part<'_>, Target), Diagnostic> {
     let Some((rules, target)) = value.split_once(|c| c == ';') else {
-        return Err(value.fault(Blame::Syntax, "the target is missing: ctl:ruleRemoveTargetById=942100;ARGS:name"));
+        return Err(
+            value.fault(Blame::Syntax, "the target is missing: ctl:ruleRemoveTargetById=942100;ARGS:name")
+        );
     };
     Ok((rules, single(target.trim())?))
 }

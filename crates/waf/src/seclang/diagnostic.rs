@@ -141,7 +141,8 @@ impl fmt::Display for Report<'_> {
         let column = place.column - 1;
         let left = if column < WIDTH * 3 / 4 { 0 } else { column - WIDTH / 2 };
         let shown: String = place.line_text.chars().skip(left).take(WIDTH).map(printable).collect();
-        let width = self.document.width(*span).min(shown.chars().count().saturating_sub(column - left)).max(1);
+        let width =
+            self.document.width(*span).min(shown.chars().count().saturating_sub(column - left)).max(1);
         write!(to, "{place}: {message}\n  {}\n  ", shown.trim_end())?;
         write!(to, "{:indent$}{:^<width$}", "", "", indent = column - left)
     }
@@ -163,9 +164,12 @@ pub(super) fn suggestion<'a>(name: &str, right: impl IntoIterator<Item = &'a str
         return String::new();
     }
     let distance = |right: &str| strsim::damerau_levenshtein(&name, &right.to_ascii_lowercase());
-    let nearest = right.into_iter().map(|right| (distance(right), right)).min_by_key(|(distance, _)| *distance);
+    let nearest =
+        right.into_iter().map(|right| (distance(right), right)).min_by_key(|(distance, _)| *distance);
     match nearest {
-        Some((distance, right)) if distance <= (name.len() / 3).max(1) => format!("; did you mean `{right}`?"),
+        Some((distance, right)) if distance <= (name.len() / 3).max(1) => {
+            format!("; did you mean `{right}`?")
+        }
         _ => String::new(),
     }
 }

@@ -11,12 +11,33 @@ use super::{Action, Blame, BodyLimitAction, Diagnostic, Directive, HostedDirecti
 
 /// The directives that have a meaning here, for suggestions.
 const NAMES: &[&str] = &[
-    "Include", "SecAction", "SecArgumentSeparator", "SecArgumentsLimit", "SecCollectionTimeout",
-    "SecComponentSignature", "SecDefaultAction", "SecMarker", "SecRequestBodyAccess", "SecRequestBodyJsonDepthLimit",
-    "SecRequestBodyLimit", "SecRequestBodyLimitAction", "SecRequestBodyNoFilesLimit", "SecResponseBodyAccess",
-    "SecResponseBodyLimit", "SecResponseBodyLimitAction", "SecResponseBodyMimeType", "SecResponseBodyMimeTypesClear",
-    "SecRule", "SecRuleEngine", "SecRuleRemoveById", "SecRuleRemoveByMsg", "SecRuleRemoveByTag",
-    "SecRuleUpdateActionById", "SecRuleUpdateTargetById", "SecRuleUpdateTargetByMsg", "SecRuleUpdateTargetByTag",
+    "Include",
+    "SecAction",
+    "SecArgumentSeparator",
+    "SecArgumentsLimit",
+    "SecCollectionTimeout",
+    "SecComponentSignature",
+    "SecDefaultAction",
+    "SecMarker",
+    "SecRequestBodyAccess",
+    "SecRequestBodyJsonDepthLimit",
+    "SecRequestBodyLimit",
+    "SecRequestBodyLimitAction",
+    "SecRequestBodyNoFilesLimit",
+    "SecResponseBodyAccess",
+    "SecResponseBodyLimit",
+    "SecResponseBodyLimitAction",
+    "SecResponseBodyMimeType",
+    "SecResponseBodyMimeTypesClear",
+    "SecRule",
+    "SecRuleEngine",
+    "SecRuleRemoveById",
+    "SecRuleRemoveByMsg",
+    "SecRuleRemoveByTag",
+    "SecRuleUpdateActionById",
+    "SecRuleUpdateTargetById",
+    "SecRuleUpdateTargetByMsg",
+    "SecRuleUpdateTargetByTag",
 ];
 
 const LIMIT_ACTIONS: [(&str, BodyLimitAction); 2] =
@@ -61,7 +82,9 @@ impl<'a> Call<'a> {
             [targets, operator] => (targets, operator, None),
             [targets, operator, actions] => (targets, operator, Some(actions)),
             _ => {
-                faults.push(self.wrong_count("targets, an operator and actions: SecRule ARGS \"@rx ...\" \"id:1\""));
+                faults.push(
+                    self.wrong_count("targets, an operator and actions: SecRule ARGS \"@rx ...\" \"id:1\""),
+                );
                 return None;
             }
         };
@@ -132,12 +155,16 @@ impl<'a> Call<'a> {
             "secresponsebodylimitaction" => Directive::ResponseBodyLimitAction(self.limit_action()?),
             "secrequestbodyjsondepthlimit" => Directive::RequestBodyJsonDepthLimit(self.count()?),
             "secargumentslimit" => Directive::ArgumentsLimit(self.count()?),
-            "seccollectiontimeout" => {
-                Directive::CollectionTimeout(number(self.one("seconds")?, "the timeout", 0..=i64::MAX.cast_unsigned())?)
-            }
+            "seccollectiontimeout" => Directive::CollectionTimeout(number(
+                self.one("seconds")?,
+                "the timeout",
+                0..=i64::MAX.cast_unsigned(),
+            )?),
             "secargumentseparator" => Directive::ArgumentSeparator(self.separator()?),
             "secresponsebodymimetype" => self.mime_types()?,
-            "secresponsebodymimetypesclear" if self.arguments.is_empty() => Directive::ResponseBodyMimeTypesClear,
+            "secresponsebodymimetypesclear" if self.arguments.is_empty() => {
+                Directive::ResponseBodyMimeTypesClear
+            }
             "secresponsebodymimetypesclear" => return Err(self.wrong_count("no arguments")),
             _ => return Err(self.unknown()),
         })
@@ -158,11 +185,15 @@ impl<'a> Call<'a> {
         Ok(Directive::RemoveById(ids))
     }
 
-    fn update_targets(&self, faults: &mut Vec<Diagnostic>) -> Result<(Part<'a>, Vec<Located<Target>>), Diagnostic> {
+    fn update_targets(
+        &self,
+        faults: &mut Vec<Diagnostic>,
+    ) -> Result<(Part<'a>, Vec<Located<Target>>), Diagnostic> {
         match *self.arguments {
             [rules, list] => Ok((rules, targets(list, true, faults))),
             [_, _, replaced] => {
-                let message = "replacing targets is not supported; take the old one away with `!` and add the new one";
+                let message =
+                    "replacing targets is not supported; take the old one away with `!` and add the new one";
                 Err(replaced.fault(Blame::Unsupported, message))
             }
             _ => Err(self.wrong_count("which rules, and targets such as \"!ARGS:name\"")),
@@ -178,7 +209,9 @@ impl<'a> Call<'a> {
             None => (id(rule)?, 0),
         };
         let actions = actions(list, faults);
-        if let Some(wrong) = actions.iter().find(|action| matches!(action.value, Action::Id(_) | Action::Chain)) {
+        if let Some(wrong) =
+            actions.iter().find(|action| matches!(action.value, Action::Id(_) | Action::Chain))
+        {
             let message = "neither the id nor the chain of a rule can be changed";
             return Err(Diagnostic::new(Blame::Structure, message, wrong.span));
         }

@@ -52,7 +52,11 @@ fn has_wildcard(component: &Component<'_>) -> bool {
 fn entries(folder: &Path, pattern: &str, files: bool) -> Result<Vec<PathBuf>, String> {
     let place = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let Ok(listing) = place.read_dir() else {
-        return if place.is_dir() { Err(format!("the folder `{}` cannot be read", place.display())) } else { Ok(Vec::new()) };
+        return if place.is_dir() {
+            Err(format!("the folder `{}` cannot be read", place.display()))
+        } else {
+            Ok(Vec::new())
+        };
     };
     let mut found: Vec<PathBuf> = listing
         .filter_map(Result::ok)
@@ -113,10 +117,14 @@ mod tests {
 
     #[test]
     fn wildcards() {
-        for (pattern, name) in [("*.conf", "a.conf"), ("a?c", "abc"), ("*a*b", "xaab"), ("*", "x"), (".*", ".x")] {
+        for (pattern, name) in
+            [("*.conf", "a.conf"), ("a?c", "abc"), ("*a*b", "xaab"), ("*", "x"), (".*", ".x")]
+        {
             assert!(matches(pattern, name), "{pattern} {name}");
         }
-        for (pattern, name) in [("*.conf", "a.conf.example"), ("a?c", "ac"), ("*", ".x"), ("a*b", "ac"), ("", "a")] {
+        for (pattern, name) in
+            [("*.conf", "a.conf.example"), ("a?c", "ac"), ("*", ".x"), ("a*b", "ac"), ("", "a")]
+        {
             assert!(!matches(pattern, name), "{pattern} {name}");
         }
     }

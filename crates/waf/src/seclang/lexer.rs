@@ -79,7 +79,8 @@ impl Lexer {
             match self.next() {
                 None | Some('\n') => {
                     self.position = self.position.min(at as usize);
-                    let fault = format!("the quote {quote} is not closed on its line; end the line with \\ to go on");
+                    let fault =
+                        format!("the quote {quote} is not closed on its line; end the line with \\ to go on");
                     return Err(Diagnostic::new(Blame::Syntax, fault, self.span(start, start + 1)));
                 }
                 Some(c) if c == quote => return Ok(piece),
@@ -125,9 +126,9 @@ impl Lexer {
     /// any other comment has no such power.
     fn comment(&mut self) {
         let words = self.rest_of_line().trim_start_matches('#').trim_start();
-        let directive = ["secrule", "secaction"].iter().any(|name| {
-            words.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
-        });
+        let directive = ["secrule", "secaction"]
+            .iter()
+            .any(|name| words.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)));
         while directive && self.rest_of_line().trim_end().ends_with('\\') {
             self.position += self.rest_of_line().len();
             if self.next().is_none() {
@@ -225,7 +226,11 @@ mod tests {
         std::iter::from_fn(|| lexer.line())
             .map(|line| {
                 let line = line.map_err(|fault| format!("{}: {}", fault.span.start, fault.message))?;
-                Ok([&line.name].into_iter().chain(&line.arguments).map(|piece| piece.text().to_owned()).collect())
+                Ok([&line.name]
+                    .into_iter()
+                    .chain(&line.arguments)
+                    .map(|piece| piece.text().to_owned())
+                    .collect())
             })
             .collect()
     }
@@ -272,7 +277,7 @@ mod tests {
                 Err("2: the quote \" is not closed on its line; end the line with \\ to go on".to_owned()),
                 Ok(vec!["C".to_owned()]),
                 Err("12: a space is missing between a quoted argument and what follows it".to_owned()),
-                Err("22: the quote \" is not closed on its line; end the line with \\ to go on".to_owned()),
+                Err("23: the quote \" is not closed on its line; end the line with \\ to go on".to_owned()),
             ]
         );
     }

@@ -55,7 +55,9 @@ fn named(at: Part<'_>, part: Part<'_>) -> Result<OperatorName, Diagnostic> {
     if let Some(operator) = OperatorName::named(name) {
         return Ok(operator);
     }
-    if let Some((name, reason)) = UNSUPPORTED.iter().find(|(unsupported, _)| unsupported.eq_ignore_ascii_case(name)) {
+    if let Some((name, reason)) =
+        UNSUPPORTED.iter().find(|(unsupported, _)| unsupported.eq_ignore_ascii_case(name))
+    {
         return Err(at.fault(Blame::Unsupported, format!("the operator @{name} is not supported: {reason}")));
     }
     if name.is_empty() {

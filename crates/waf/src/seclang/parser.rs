@@ -143,7 +143,11 @@ impl Parser {
         self.total = self.total.saturating_add(bytes.len());
         if too_large || self.total > MAX_TOTAL || self.document.sources.len() >= MAX_SOURCES {
             self.exhausted = true;
-            return self.file_error(Path::new(&name), "the rules are too large, or there are too many files", included);
+            return self.file_error(
+                Path::new(&name),
+                "the rules are too large, or there are too many files",
+                included,
+            );
         }
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let source = u32::try_from(self.document.sources.len()).unwrap_or(u32::MAX);
@@ -222,7 +226,8 @@ impl Parser {
         if self.errors.len() < MAX_DIAGNOSTICS {
             self.errors.push(fault);
         } else if self.errors.len() == MAX_DIAGNOSTICS {
-            let message = format!("there are more than {MAX_DIAGNOSTICS} errors; what follows was not looked at");
+            let message =
+                format!("there are more than {MAX_DIAGNOSTICS} errors; what follows was not looked at");
             self.errors.push(Diagnostic { message, ..fault });
             self.exhausted = true;
         }

@@ -36,7 +36,8 @@ pub(super) fn single(part: Part<'_>) -> Result<Target, Diagnostic> {
 /// separate targets too, they do so before what can only be another target.
 fn target_length(list: Part<'_>, commas: bool) -> usize {
     let text = list.text();
-    let selector = text.find([':', '|']).filter(|at| text.get(*at..).is_some_and(|rest| rest.starts_with(':')));
+    let selector =
+        text.find([':', '|']).filter(|at| text.get(*at..).is_some_and(|rest| rest.starts_with(':')));
     let mut searched = 0;
     if let Some(colon) = selector {
         let body = text.get(colon + 1..).unwrap_or_default();
@@ -49,7 +50,9 @@ fn target_length(list: Part<'_>, commas: bool) -> usize {
         searched = colon + 1 + end.unwrap_or(0);
     }
     let rest = text.get(searched..).unwrap_or_default();
-    rest.char_indices().find(|(at, _)| separates(rest, *at, commas)).map_or(text.len(), |(at, _)| searched + at)
+    rest.char_indices()
+        .find(|(at, _)| separates(rest, *at, commas))
+        .map_or(text.len(), |(at, _)| searched + at)
 }
 
 /// The end of a text in delimiters: the next delimiter that no backslash escapes and after which the target ends.
@@ -79,11 +82,15 @@ fn target(written: Part<'_>) -> Result<Located<Target>, Diagnostic> {
     let written = written.trim();
     let mut part = written;
     let (mut count, mut exclude) = (false, false);
-    while let Some(rest) = part.strip('!').inspect(|_| exclude = true).or_else(|| part.strip('&').inspect(|_| count = true)) {
+    while let Some(rest) =
+        part.strip('!').inspect(|_| exclude = true).or_else(|| part.strip('&').inspect(|_| count = true))
+    {
         part = rest.trim();
     }
     if count && exclude {
-        return Err(written.fault(Blame::Syntax, "`&` and `!` exclude each other: what is taken away is not counted"));
+        return Err(
+            written.fault(Blame::Syntax, "`&` and `!` exclude each other: what is taken away is not counted")
+        );
     }
     let (name, selector) = match part.split_once(|c| c == ':') {
         Some((name, selector)) => (name.trim(), Some(selector)),
@@ -105,10 +112,14 @@ fn selector(variable: Variable, part: Part<'_>) -> Result<Selector, Diagnostic> 
     let name = inner.unescape(if quoted { &['\''] } else { &[] });
     let text = name.text();
     if text.is_empty() {
-        return Err(part.fault(Blame::Syntax, format!("the name of an item of {} is missing", variable.name())));
+        return Err(
+            part.fault(Blame::Syntax, format!("the name of an item of {} is missing", variable.name()))
+        );
     }
     if !has_items(variable) {
-        return Err(part.fault(Blame::Value, format!("{} is a single value and has no items", variable.name())));
+        return Err(
+            part.fault(Blame::Value, format!("{} is a single value and has no items", variable.name()))
+        );
     }
     if variable == Variable::Xml {
         if matches!(text, "/*" | "//@*") {
@@ -123,7 +134,8 @@ fn selector(variable: Variable, part: Part<'_>) -> Result<Selector, Diagnostic> 
             Ok(Selector::Pattern(pattern.unescape(&['/']).text().to_owned()))
         }
         Some(_) if !quoted => {
-            let message = "the pattern is not closed by a `/`; a name that begins with `/` is written in quotes: '...'";
+            let message =
+                "the pattern is not closed by a `/`; a name that begins with `/` is written in quotes: '...'";
             Err(part.fault(Blame::Syntax, message))
         }
         _ => Ok(Selector::Name(text.to_owned())),
@@ -186,7 +198,8 @@ mod tests {
             piece.push(c, u32::try_from(at).unwrap());
         }
         let mut faults = Vec::new();
-        let found = targets(piece.whole(), commas, &mut faults).into_iter().map(|target| target.value).collect();
+        let found =
+            targets(piece.whole(), commas, &mut faults).into_iter().map(|target| target.value).collect();
         (found, faults.into_iter().map(|fault| format!("{}: {}", fault.span.start, fault.message)).collect())
     }
 
@@ -256,7 +269,8 @@ mod tests {
 
     #[test]
     fn commas_where_they_are_allowed() {
-        let expected = vec![named(Variable::Args, "a,b"), Target { exclude: true, ..named(Variable::Args, "c") }];
+        let expected =
+            vec![named(Variable::Args, "a,b"), Target { exclude: true, ..named(Variable::Args, "c") }];
         assert_eq!(read("ARGS:a,b, !ARGS:c", true), (expected, vec![]));
         assert_eq!(right("ARGS:a,ARGS:b"), [named(Variable::Args, "a,ARGS:b")]);
     }

@@ -32,8 +32,11 @@ impl Template {
                 return Err(TemplateError { message, offset: start, length: text.len() - start });
             };
             let inner = rest.get(..length).unwrap_or_default();
-            let variable = parse_macro(inner)
-                .map_err(|message| TemplateError { message, offset: start, length: length + 3 })?;
+            let variable = parse_macro(inner).map_err(|message| TemplateError {
+                message,
+                offset: start,
+                length: length + 3,
+            })?;
             template.push_text(text.get(position..start).unwrap_or_default());
             template.parts.push(variable);
             position = start + 2 + length + 1;

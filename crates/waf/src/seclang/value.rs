@@ -54,7 +54,8 @@ pub(super) fn switch(part: Part<'_>, what: &str) -> Result<bool, Diagnostic> {
 
 /// A mode of the engine.
 pub(super) fn engine_mode(part: Part<'_>, what: &str) -> Result<EngineMode, Diagnostic> {
-    let modes = [("On", EngineMode::On), ("Off", EngineMode::Off), ("DetectionOnly", EngineMode::DetectionOnly)];
+    let modes =
+        [("On", EngineMode::On), ("Off", EngineMode::Off), ("DetectionOnly", EngineMode::DetectionOnly)];
     choice(part, what, &modes)
 }
 
@@ -85,7 +86,11 @@ pub(super) fn id_list(part: Part<'_>) -> Result<Vec<RangeInclusive<u32>>, Diagno
 }
 
 /// An error about a name that nobody knows, with the most similar known one.
-pub(super) fn unknown<'a>(part: Part<'_>, what: &str, right: impl IntoIterator<Item = &'a str>) -> Diagnostic {
+pub(super) fn unknown<'a>(
+    part: Part<'_>,
+    what: &str,
+    right: impl IntoIterator<Item = &'a str>,
+) -> Diagnostic {
     let name = part.text();
     part.fault(Blame::Name, format!("unknown {what} `{name}`{}", suggestion(name, right)))
 }

@@ -65,7 +65,9 @@ pub(super) fn expire_var(part: Part<'_>) -> Result<Action, Diagnostic> {
     let seconds = seconds.trim();
     let after = template(seconds)?;
     if let Some(text) = after.as_text().filter(|text| text.parse::<u32>().is_err()) {
-        return Err(seconds.fault(Blame::Value, format!("the time to expiry is a number of seconds, not `{text}`")));
+        return Err(
+            seconds.fault(Blame::Value, format!("the time to expiry is a number of seconds, not `{text}`"))
+        );
     }
     Ok(Action::ExpireVar(collection, name, after))
 }

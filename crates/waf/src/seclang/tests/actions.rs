@@ -28,7 +28,9 @@ fn text(text: &str) -> Template {
 #[test]
 fn words_and_numbers() {
     assert_eq!(
-        actions("phase:request, t:none ,t:urlDecodeUni,chain,deny,status:'403',severity:'CRITICAL',capture,,multiMatch"),
+        actions(
+            "phase:request, t:none ,t:urlDecodeUni,chain,deny,status:'403',severity:'CRITICAL',capture,,multiMatch"
+        ),
         [
             Action::Phase(2),
             Action::NoTransformation,
@@ -60,7 +62,8 @@ fn words_and_numbers() {
 
 #[test]
 fn variables() {
-    let set = |collection, name: &str, change| Action::SetVar(SetVar { collection, name: text(name), change });
+    let set =
+        |collection, name: &str, change| Action::SetVar(SetVar { collection, name: text(name), change });
     for (list, expected) in [
         ("setvar:tx.x", set(Variable::Tx, "x", Change::Set(text("1")))),
         ("setvar:ip.block", set(Variable::Ip, "block", Change::Set(text("1")))),
@@ -103,7 +106,10 @@ fn controls() {
         ("auditLogParts=+E", Control::AuditLogParts("+E".into())),
         ("ruleRemoveById=1-3", Control::RemoveById(1..=3)),
         ("ruleRemoveByTag=attack-sqli", Control::RemoveByTag("attack-sqli".into())),
-        ("ruleRemoveTargetById=942100;ARGS:foo[]", Control::RemoveTargetById(942_100..=942_100, args("foo[]"))),
+        (
+            "ruleRemoveTargetById=942100;ARGS:foo[]",
+            Control::RemoveTargetById(942_100..=942_100, args("foo[]")),
+        ),
         ("ruleRemoveTargetById=1-2;ARGS", Control::RemoveTargetById(1..=2, target(Variable::Args, None))),
         ("ruleRemoveTargetById=1;ARGS:'a b,c'", Control::RemoveTargetById(1..=1, args("a b,c"))),
         (

@@ -23,7 +23,8 @@ fn includes_are_followed_in_place() {
     ];
     write(folder.path(), &files);
     let loaded = Document::load(&[&folder.path().join("main.conf")]).unwrap();
-    let markers: Vec<_> = loaded.document.directives.iter().map(|directive| directive.value.clone()).collect();
+    let markers: Vec<_> =
+        loaded.document.directives.iter().map(|directive| directive.value.clone()).collect();
     assert_eq!(markers, ["a", "b", "c", "d"].map(|name| Directive::Marker(name.into())));
     let inline = Parser::new().text("<inline>", "Include sub/*.conf", Some(folder.path())).finish().unwrap();
     assert_eq!(inline.document.directives.len(), 2);
@@ -34,7 +35,10 @@ fn files_that_include_themselves_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), &[("a.conf", "Include b.conf"), ("b.conf", "\n Include a.conf")]);
     let errors = Document::load(&[&folder.path().join("a.conf")]).unwrap_err().to_string();
-    assert!(errors.contains("b.conf:2:10: ") && errors.contains("a.conf: the file includes itself"), "{errors}");
+    assert!(
+        errors.contains("b.conf:2:10: ") && errors.contains("a.conf: the file includes itself"),
+        "{errors}"
+    );
 }
 
 #[test]
@@ -73,7 +77,8 @@ fn the_core_rule_set_is_read() {
         eprintln!("SKIPPED: there is no Core Rule Set in {}; set PORTCULLIS_SHARED", folder.display());
         return;
     }
-    let names = ["crs-setup.conf.example", "rules/*.conf.example", "rules/*.conf"].map(|name| folder.join(name));
+    let names =
+        ["crs-setup.conf.example", "rules/*.conf.example", "rules/*.conf"].map(|name| folder.join(name));
     let files: Vec<&Path> = names.iter().map(PathBuf::as_path).collect();
     let loaded = Document::load(&files).unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(shown(&loaded.document, &loaded.warnings), Vec::<String>::new());
