@@ -10,6 +10,7 @@ use portcullis_waf::body::multipart::Multipart;
 use portcullis_waf::body::xml::Xml;
 use portcullis_waf::body::{graphql, json, multipart, urlencoded, xml};
 use portcullis_waf::pairs::Pairs;
+use portcullis_waf::seclang::Document;
 
 /// A normal target is its own normal form, and has no second reading that the rules forbid.
 pub fn request_target(input: &[u8]) {
@@ -153,6 +154,26 @@ pub fn body_urlencoded(input: &[u8]) {
     assert!(out.iter().eq(back.iter()));
 }
 
+/// A rule file is read, or it is refused with errors that have a place and can be shown.
+pub fn seclang(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    match Document::parse("input.conf", text, None) {
+        Ok(loaded) => {
+            for warning in &loaded.warnings {
+                let _ = warning.report(&loaded.document).to_string();
+            }
+        }
+        Err(errors) => {
+            assert!(!errors.diagnostics.is_empty(), "refused with a reason");
+            for fault in &errors.diagnostics {
+                let source = &errors.document.sources[fault.span.source as usize];
+                assert!(fault.span.start as usize <= source.text.len(), "{fault:?}");
+            }
+            let _ = errors.to_string();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::{Path, PathBuf};
@@ -204,5 +225,7 @@ mod tests {
     #[test]
     fn body_urlencoded() {
         over_seeds("body_urlencoded", super::body_urlencoded);
+    fn seclang() {
+        over_seeds("seclang", super::seclang);
     }
 }
