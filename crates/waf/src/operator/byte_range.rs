@@ -15,7 +15,9 @@ pub(super) fn parse(argument: &str) -> Result<ByteSet, OperatorError> {
             _ if argument.trim().is_empty() => {}
             _ => {
                 return Err(OperatorError::new(
-                    format!("{part:?} is no range of bytes: write numbers from 0 to 255 such as `9,10,32-126`"),
+                    format!(
+                        "{part:?} is no range of bytes: write numbers from 0 to 255 such as `9,10,32-126`"
+                    ),
                     offset,
                 ));
             }

@@ -14,8 +14,8 @@ pub(super) fn url_is_invalid(value: &[u8]) -> bool {
     false
 }
 
-/// Whether it is not UTF-8 as RFC 3629 has it: cut off, overlong, a surrogate, or beyond U+10FFFF. What ModSecurity refuses
-/// is what the standard library refuses.
+/// Whether it is not UTF-8 as RFC 3629 has it: cut off, overlong, a surrogate, or beyond U+10FFFF. ModSecurity
+/// lets U+110000 to U+13FFFF pass, which is an oversight.
 pub(super) fn utf8_is_invalid(value: &[u8]) -> bool {
     str::from_utf8(value).is_err()
 }

@@ -234,7 +234,12 @@ impl Operator {
             (Compiled::Phrases(phrases), _) => phrases.required(),
             (
                 Compiled::Text(argument),
-                Name::BeginsWith | Name::Contains | Name::ContainsWord | Name::EndsWith | Name::StrEq | Name::StrMatch,
+                Name::BeginsWith
+                | Name::Contains
+                | Name::ContainsWord
+                | Name::EndsWith
+                | Name::StrEq
+                | Name::StrMatch,
             ) if argument.len() > 1 => Some(vec![argument.to_ascii_lowercase()]),
             _ => None,
         }

@@ -24,9 +24,8 @@ impl Phrases {
         for name in argument.split_ascii_whitespace() {
             let content = files.read(name).map_err(|message| OperatorError::new(message, 0))?;
             let lines = content.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-            phrases.extend(
-                lines.filter(|line| !line.is_empty() && !line.starts_with(b"#")).map(<[u8]>::to_vec),
-            );
+            phrases
+                .extend(lines.filter(|line| !line.is_empty() && !line.starts_with(b"#")).map(<[u8]>::to_vec));
         }
         Self::new(phrases)
     }
@@ -73,7 +72,10 @@ fn unescape(argument: &[u8]) -> Result<Vec<u8>, OperatorError> {
             (b'|', _) => {
                 let offset = argument.len() - rest.len();
                 let Some(length) = memchr::memchr(b'|', after) else {
-                    return Err(OperatorError::new("a `|` without its second: a literal one is written `\\|`", offset));
+                    return Err(OperatorError::new(
+                        "a `|` without its second: a literal one is written `\\|`",
+                        offset,
+                    ));
                 };
                 let bytes = after.get(..length).unwrap_or_default();
                 text.extend(hexadecimal(bytes).ok_or_else(|| {

@@ -4,7 +4,8 @@ use crate::pattern::{ByteSet, Captures};
 
 /// Whether the value is cross-site scripting; it captures the value.
 pub(super) fn detect(value: &[u8], captures: &mut Captures) -> bool {
-    let detected = memchr::memchr2(b'<', b'=', value).is_some() && libinjectionrs::detect_xss(value).is_injection();
+    let detected =
+        memchr::memchr2(b'<', b'=', value).is_some() && libinjectionrs::detect_xss(value).is_injection();
     if detected {
         captures.push(Some(0..value.len()));
     }

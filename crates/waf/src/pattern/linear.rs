@@ -30,7 +30,9 @@ impl Linear {
             .dfa_state_limit(Some(24));
         let regex = Regex::builder().configure(config).build_from_hir(hir).map_err(|error| PatternError {
             message: match error.size_limit() {
-                Some(limit) => format!("compiled it would take more than {limit} bytes: lower the counts in its `{{}}`"),
+                Some(limit) => {
+                    format!("compiled it would take more than {limit} bytes: lower the counts in its `{{}}`")
+                }
                 None => error.to_string(),
             },
             offset: 0,
@@ -59,7 +61,9 @@ impl Linear {
         }
         let groups = self.regex.group_info().group_len(PatternID::ZERO).min(KEPT_GROUPS);
         let (pairs, _) = slots.as_chunks::<2>();
-        captures.extend(pairs.iter().take(groups).map(|[begin, end]| Some(begin.as_ref()?.get()..end.as_ref()?.get())));
+        captures.extend(
+            pairs.iter().take(groups).map(|[begin, end]| Some(begin.as_ref()?.get()..end.as_ref()?.get())),
+        );
         true
     }
 }

@@ -115,7 +115,8 @@ fn cross(left: &[Vec<u8>], right: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
     if left.len().saturating_mul(right.len()) > MAX_STRINGS {
         return None;
     }
-    let joined = left.iter().flat_map(|left| right.iter().map(move |right| [left.as_slice(), right].concat()));
+    let joined =
+        left.iter().flat_map(|left| right.iter().map(move |right| [left.as_slice(), right].concat()));
     bounded(joined.collect())
 }
 

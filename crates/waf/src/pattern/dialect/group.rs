@@ -155,7 +155,8 @@ fn after_class(rest: &[u8]) -> &[u8] {
             // `[:alpha:]` holds a `]` that ends nothing.
             Some(b'[') if rest.get(at + 1) == Some(&b':') => {
                 let name = rest.get(at + 2..).unwrap_or_default();
-                let length = name.iter().take_while(|byte| byte.is_ascii_lowercase() || **byte == b'^').count();
+                let length =
+                    name.iter().take_while(|byte| byte.is_ascii_lowercase() || **byte == b'^').count();
                 if name.get(length..).unwrap_or_default().starts_with(b":]") { length + 4 } else { 1 }
             }
             Some(_) => 1,
