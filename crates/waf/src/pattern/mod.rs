@@ -1,14 +1,48 @@
 //! Regular expressions in linear time, and what they require of a value.
 
+mod bytes;
+mod dialect;
+mod fancy;
+mod linear;
+mod node;
+mod required;
+
+pub use bytes::ByteSet;
+
+use fancy::Fancy;
+use linear::Linear;
 use smallvec::SmallVec;
 use std::ops::Range;
 
 /// What the groups of a pattern matched: index 0 is the whole match. At most ten, as `TX:0` to `TX:9` hold them.
 pub type Captures = SmallVec<[Option<Range<usize>>; 10]>;
 
+/// The groups that are kept.
+const KEPT_GROUPS: usize = 10;
+
 /// A compiled pattern.
 #[derive(Debug, Clone)]
-pub struct Pattern {}
+pub struct Pattern {
+    matcher: Matcher,
+    required: Option<Vec<Vec<u8>>>,
+}
+
+#[derive(Debug, Clone)]
+enum Matcher {
+    Linear(Linear),
+    Fancy(Fancy),
+}
+
+/// What came of looking for a pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The value matches.
+    Match,
+    /// It does not.
+    NoMatch,
+    /// The steps that a backtracking pattern may take did not suffice to tell: `MSC_PCRE_LIMITS_EXCEEDED`.
+    BudgetExceeded,
+}
 
 /// A pattern that cannot be compiled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,33 +60,58 @@ impl Pattern {
     /// # Errors
     /// When it is not a valid pattern or needs what cannot be had here.
     pub fn new(source: &str) -> Result<Self, PatternError> {
-        let _ = source;
-        Ok(Self {})
+        let node = dialect::parse(source)?;
+        let required = required::required(&node);
+        let matcher = match linear::hir(&node) {
+            Some(hir) => Matcher::Linear(Linear::new(&hir)?),
+            None => Matcher::Fancy(Fancy::new(&node)?),
+        };
+        Ok(Self { matcher, required })
     }
 
-    /// Whether it matches anywhere in `value`.
+    /// Whether it matches anywhere in `value`. A budget that is exceeded is no match, as in ModSecurity; who wants to refuse
+    /// then asks [`Self::evaluate`].
     #[must_use]
     pub fn is_match(&self, value: &[u8]) -> bool {
-        let _ = value;
-        false
+        self.evaluate(value, None) == Outcome::Match
     }
 
     /// The first match with its groups; `captures` is cleared first.
     pub fn captures(&self, value: &[u8], captures: &mut Captures) -> bool {
-        let _ = (value, captures);
-        false
+        self.evaluate(value, Some(captures)) == Outcome::Match
+    }
+
+    /// Looks for the first match, and keeps its groups if they are wanted; `captures` is cleared first.
+    pub fn evaluate(&self, value: &[u8], captures: Option<&mut Captures>) -> Outcome {
+        match (&self.matcher, captures) {
+            (Matcher::Linear(linear), None) if linear.is_match(value) => Outcome::Match,
+            (Matcher::Linear(_), None) => Outcome::NoMatch,
+            (Matcher::Fancy(fancy), None) => fancy.is_match(value),
+            (_, Some(captures)) => self.evaluate_at(value, 0, captures),
+        }
+    }
+
+    /// As [`Self::evaluate`], for the first match that begins at `from` or later. What is before `from` is looked at by `\b`,
+    /// `^` and look-behind only.
+    pub fn evaluate_at(&self, value: &[u8], from: usize, captures: &mut Captures) -> Outcome {
+        captures.clear();
+        match &self.matcher {
+            Matcher::Linear(linear) if linear.captures_at(value, from, captures) => Outcome::Match,
+            Matcher::Linear(_) => Outcome::NoMatch,
+            Matcher::Fancy(fancy) => fancy.captures_at(value, from, captures),
+        }
     }
 
     /// Whether it needs look-around or back-references and so runs by backtracking under a step budget.
     #[must_use]
     pub const fn backtracks(&self) -> bool {
-        false
+        matches!(self.matcher, Matcher::Fancy(_))
     }
 
     /// Literals (ASCII lower case) of which every match contains at least one, comparing without regard to ASCII case;
     /// `None` when there is no useful such set.
     #[must_use]
     pub fn required(&self) -> Option<Vec<Vec<u8>>> {
-        None
+        self.required.clone()
     }
 }
