@@ -11,6 +11,7 @@ use portcullis_waf::body::xml::Xml;
 use portcullis_waf::body::{graphql, json, multipart, urlencoded, xml};
 use portcullis_waf::pairs::Pairs;
 use portcullis_waf::seclang::Document;
+use portcullis_waf::transform::{Contents, Transformation};
 
 /// A normal target is its own normal form, and has no second reading that the rules forbid.
 pub fn request_target(input: &[u8]) {
@@ -170,6 +171,22 @@ pub fn seclang(input: &[u8]) {
                 assert!(fault.span.start as usize <= source.text.len(), "{fault:?}");
             }
             let _ = errors.to_string();
+/// A transformation that changes something was foreseen to, and stays within its bound. The first byte of the input chooses one.
+pub fn transformations(input: &[u8]) {
+    let Some((choice, value)) = input.split_first() else { return };
+    let transformation = Transformation::ALL[usize::from(*choice) % Transformation::ALL.len()];
+    let name = transformation.name();
+    let mut output = b"left over".to_vec();
+    if transformation.apply(value, &mut output) {
+        assert_ne!(output, value, "{name} says that it changed something");
+        assert!(transformation.may_change(Contents::of(value)), "{name} would not run");
+        assert!(
+            output.len() <= transformation.longest_output(value.len()),
+            "{name} is {} long",
+            output.len()
+        );
+        if transformation.folds_case_only() {
+            assert!(output.eq_ignore_ascii_case(value), "{name} changed more than case");
         }
     }
 }
@@ -227,5 +244,14 @@ mod tests {
         over_seeds("body_urlencoded", super::body_urlencoded);
     fn seclang() {
         over_seeds("seclang", super::seclang);
+    /// With every choice of a transformation, whichever byte a seed begins with.
+    #[test]
+    fn transformations() {
+        over_seeds("transformations", |input| {
+            let Some((_, value)) = input.split_first() else { return };
+            for choice in 0..=u8::MAX {
+                super::transformations(&[&[choice], value].concat());
+            }
+        });
     }
 }

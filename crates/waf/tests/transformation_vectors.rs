@@ -2,8 +2,6 @@
 //! variable `PORTCULLIS_SHARED` names, or in `shared` beside the repository. They are not part of it; without them the test
 //! says so and passes.
 
-#![expect(clippy::unwrap_used, reason = "a test may stop")]
-
 use std::path::{Path, PathBuf};
 
 use portcullis_waf::transform::{Contents, Transformation};
@@ -38,7 +36,7 @@ const DIFFERENCES: &[(&str, &str, &[u8], &str)] = &[
     (
         "hexDecode",
         "01234567890z",
-        b"\x01\x23\x45\x67\x89\x33",
+        b"\x01\x23\x45\x67\x89\x23",
         "an error in Coraza; libmodsecurity reads what is not a digit as something",
     ),
     ("hexDecode", "54657374004", b"Test\0", "an error in Coraza; libmodsecurity drops the last digit"),
