@@ -5,6 +5,7 @@ use portcullis_core::problem::Severity;
 use portcullis_core::target::{Ambiguity, DuplicateSlashes};
 use portcullis_core::{ConfigFolder, Target, TargetRules};
 use portcullis_proxy::wire::{Framing, Limits, Phase};
+use portcullis_waf::transform::{Contents, Transformation};
 
 /// A normal target is its own normal form, and has no second reading that the rules forbid.
 pub fn request_target(input: &[u8]) {
@@ -88,6 +89,26 @@ pub fn configuration(input: &[u8]) {
     assert_eq!(compiled.snapshot.is_none(), refused, "compiled, or refused with a reason");
 }
 
+/// A transformation that changes something was foreseen to, and stays within its bound. The first byte of the input chooses one.
+pub fn transformations(input: &[u8]) {
+    let Some((choice, value)) = input.split_first() else { return };
+    let transformation = Transformation::ALL[usize::from(*choice) % Transformation::ALL.len()];
+    let name = transformation.name();
+    let mut output = b"left over".to_vec();
+    if transformation.apply(value, &mut output) {
+        assert_ne!(output, value, "{name} says that it changed something");
+        assert!(transformation.may_change(Contents::of(value)), "{name} would not run");
+        assert!(
+            output.len() <= transformation.longest_output(value.len()),
+            "{name} is {} long",
+            output.len()
+        );
+        if transformation.folds_case_only() {
+            assert!(output.eq_ignore_ascii_case(value), "{name} changed more than case");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::{Path, PathBuf};
@@ -119,5 +140,16 @@ mod tests {
     #[test]
     fn configuration() {
         over_seeds("configuration", super::configuration);
+    }
+
+    /// With every choice of a transformation, whichever byte a seed begins with.
+    #[test]
+    fn transformations() {
+        over_seeds("transformations", |input| {
+            let Some((_, value)) = input.split_first() else { return };
+            for choice in 0..=u8::MAX {
+                super::transformations(&[&[choice], value].concat());
+            }
+        });
     }
 }
