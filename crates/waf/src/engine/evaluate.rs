@@ -1,6 +1,6 @@
 //! The loop: which rules run, on which values, and what follows when they match.
 
-use crate::operator::Operator;
+use crate::operator::compare_expanded;
 use crate::seclang::{AllowScope, EngineMode, Variable};
 
 use super::collections::Collections;
@@ -442,7 +442,12 @@ impl Run<'_> {
             start: value.start.saturating_add(u32::try_from(range.start).unwrap_or(u32::MAX)).min(value.end),
             end: value.start.saturating_add(u32::try_from(range.end).unwrap_or(u32::MAX)).min(value.end),
         });
-        if rule.capture && !captures.is_empty() {
+        if rule.capture && let RuleOperator::Fixed(operator) = &rule.operator
+            && let Some(fingerprint) = operator.fingerprint(self.state.matched.text(value))
+            && let Some(key) = self.state.tx.key_or_new(&self.program.names, b"0")
+        {
+            self.state.tx.set_text(key, &fingerprint);
+        } else if rule.capture && !captures.is_empty() {
             let mut text = std::mem::take(&mut self.state.scratch.text);
             for (number, digit) in (b'0'..=b'9').enumerate() {
                 let group = captures.get(number).cloned().flatten();
@@ -610,7 +615,7 @@ fn holds(rule: &Rule, value: &[u8], argument: &[u8], captures: &mut crate::patte
     captures.clear();
     let holds = match &rule.operator {
         RuleOperator::Fixed(operator) => operator.matches(value, rule.capture || rule.report.log, captures),
-        RuleOperator::Expanded(name, _) => Operator::compare_expanded(*name, argument, value),
+        RuleOperator::Expanded(name, _) => compare_expanded(*name, argument, value),
         RuleOperator::NumberFixed(comparison, number) => comparison.holds(leading_number(value), *number),
         RuleOperator::Number(comparison, _) => comparison.holds(leading_number(value), leading_number(argument)),
         RuleOperator::Always => true,

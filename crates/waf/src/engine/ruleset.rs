@@ -105,14 +105,10 @@ impl Builder {
     pub fn build(self) -> Result<Ruleset, LoadError> {
         let mut parser = Parser::new();
         for part in self.parts {
-            match part {
-                Part::File(file) => {
-                    parser.file(&file);
-                }
-                Part::Text(name, text) => {
-                    parser.text(name, text);
-                }
-            }
+            parser = match part {
+                Part::File(file) => parser.file(&file),
+                Part::Text(name, text) => parser.text(&name, &text, None),
+            };
         }
         let parsed = parser.finish().map_err(|errors| LoadError { errors })?;
         let warnings = parsed

@@ -99,15 +99,8 @@ impl Transaction {
         items.set(Base::RequestMethod, method);
         items.set(Base::RequestProtocol, protocol);
         let line = [method, b" ", target, b" ", protocol].map(|part| items.store(part));
-        if let [first, .., last] = line {
-            items.set_stretch(
-                Base::RequestLine,
-                Stretch {
-                    start: first.start,
-                    end: last.end,
-                },
-            );
-        }
+        let [first, .., last] = line;
+        items.set_stretch(Base::RequestLine, Stretch { start: first.start, end: last.end });
         items.set(Base::RequestUriRaw, target);
         let without_fragment = target.split(|&byte| byte == b'#').next().unwrap_or_default();
         let local = without_authority(target);

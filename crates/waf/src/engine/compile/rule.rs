@@ -1,6 +1,6 @@
 //! One rule: its targets, its operator, what it decides and how it is recorded.
 
-use crate::operator::{DataFiles, Operator, OperatorName};
+use crate::operator::{DataFiles, Operator, OperatorName, takes_macros};
 use crate::pattern::Pattern;
 use crate::seclang::{Action, Located, OperatorText, Selector as SelectorText, Target as TargetText, Variable};
 
@@ -89,7 +89,7 @@ impl Building<'_> {
             OperatorName::NoMatch => return Some(RuleOperator::Never),
             _ => {}
         }
-        if has_macros && Operator::takes_macros(*name) {
+        if has_macros && takes_macros(*name) {
             let text = self.argument(located)?;
             return Some(RuleOperator::Expanded(*name, text));
         }
@@ -111,8 +111,8 @@ impl Building<'_> {
     fn argument(&mut self, located: &Located<OperatorText>) -> Option<super::super::program::Text> {
         match crate::seclang::Template::parse(&located.value.argument) {
             Ok(template) => Some(self.text(&template)),
-            Err(message) => {
-                self.problem(located.span, message);
+            Err(error) => {
+                self.problem(located.span, error.to_string());
                 None
             }
         }
