@@ -3,6 +3,7 @@
 mod commands;
 mod events;
 mod output;
+mod waf;
 
 use std::process::ExitCode;
 
@@ -38,6 +39,8 @@ enum Command {
     Keys(commands::keys::Arguments),
     /// Checks a configuration and has the running gateway take it.
     Reload(commands::reload::Arguments),
+    /// Puts rules of the web application firewall to the test.
+    Waf(waf::Arguments),
     /// Prints the version.
     Version,
 }
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Command::Schema(arguments) => commands::schema::run(&arguments),
         Command::Keys(arguments) => commands::keys::run(&arguments),
         Command::Reload(arguments) => commands::reload::run(&arguments),
+        Command::Waf(arguments) => waf::run(&arguments),
         Command::Version => {
             output::line(&format!("portcullis {}", env!("CARGO_PKG_VERSION"))).map(|()| ExitCode::SUCCESS)
         }

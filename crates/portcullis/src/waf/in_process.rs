@@ -1,0 +1,157 @@
+//! A run without sockets: the rules, a server's own refusals before them, and the backend behind them.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::SystemTime;
+
+use anyhow::{Context, anyhow, bail};
+use portcullis_waf::engine::{Interruption, RuleMatch, Ruleset, Transaction};
+
+use super::expect::Seen;
+use super::message::{self, Request, Response};
+use super::server::{Refusal, refusal};
+use super::suite::{Case, Input};
+use super::{backend, test};
+
+/// What the suite wants of an engine beside its rules.
+const SETTINGS: &str = include_str!("suite.conf");
+
+/// A stranger's address (RFC 5737): rules treat the machine itself with favour.
+const CLIENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 50_000);
+
+/// Runs the cases on all cores; what each brought about comes back in their order.
+pub(super) fn run(
+    rules: &Path,
+    setup: Option<&Path>,
+    cases: &[(String, Case)],
+) -> anyhow::Result<Vec<Vec<Seen>>> {
+    let ruleset = load(rules, setup)?;
+    let next = AtomicUsize::new(0);
+    let results = Mutex::new(vec![Vec::new(); cases.len()]);
+    let workers = thread::available_parallelism().map_or(1, usize::from).min(cases.len());
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some((number, (_, case))) = take(&next, cases) {
+                    let seen = test::play(case, |input, bytes| exchange(&ruleset, input, bytes));
+                    if let Ok(mut results) = results.lock()
+                        && let Some(place) = results.get_mut(number)
+                    {
+                        *place = seen;
+                    }
+                }
+            });
+        }
+    });
+    results.into_inner().map_err(|_| anyhow!("a run ended before its cases did"))
+}
+
+fn take<'c, T>(next: &AtomicUsize, cases: &'c [T]) -> Option<(usize, &'c T)> {
+    let number = next.fetch_add(1, Ordering::Relaxed);
+    Some((number, cases.get(number)?))
+}
+
+/// Loads the settings of the suite, the setup, and the rules of a folder in the order of their names.
+fn load(rules: &Path, setup: Option<&Path>) -> anyhow::Result<Ruleset> {
+    let settings = std::env::temp_dir().join(format!("portcullis-waf-suite-{}.conf", std::process::id()));
+    std::fs::write(&settings, SETTINGS).with_context(|| format!("cannot write `{}`", settings.display()))?;
+    let mut files = vec![settings.clone()];
+    files.extend(setup.map(Path::to_owned).or_else(|| setup_beside(rules)));
+    files.extend(rule_files(rules)?);
+    let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    let ruleset = Ruleset::from_files(&files).map_err(|error| anyhow!("{error}"));
+    // Whether it can be removed says nothing about the rules.
+    let _: std::io::Result<()> = std::fs::remove_file(&settings);
+    ruleset
+}
+
+fn setup_beside(rules: &Path) -> Option<PathBuf> {
+    let folder = rules.canonicalize().ok()?.parent()?.to_owned();
+    ["crs-setup.conf", "crs-setup.conf.example"]
+        .map(|name| folder.join(name))
+        .into_iter()
+        .find(|path| path.is_file())
+}
+
+fn rule_files(rules: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(rules).with_context(|| format!("cannot read `{}`", rules.display()))?;
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "conf") {
+            files.push(path);
+        }
+    }
+    if files.is_empty() {
+        bail!("there are no rules in `{}`: it holds no `.conf` file", rules.display());
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// One request through a server, the rules and the backend.
+fn exchange(ruleset: &Ruleset, input: &Input, bytes: &[u8]) -> Seen {
+    let request = message::request(bytes).message;
+    match refusal(&request) {
+        Some(Refusal::NoResponse) => {
+            return Seen { refused: Some("HTTP/0.9".to_owned()), ..Seen::default() };
+        }
+        Some(Refusal::BadRequest(why)) => {
+            let response = Some(Response { status: 400, ..Response::default() });
+            return Seen { response, refused: Some(why.to_owned()), ..Seen::default() };
+        }
+        None => {}
+    }
+    let address = input.address.parse().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let mut transaction =
+        ruleset.transaction(CLIENT, SocketAddr::new(address, input.port), SystemTime::now());
+    let response = match phases_of_request(&mut transaction, &request) {
+        Some(interruption) => Response { status: interruption.status, ..Response::default() },
+        None => {
+            let response = backend::answer(&request);
+            match phases_of_response(&mut transaction, &response) {
+                Some(interruption) => Response { status: interruption.status, ..Response::default() },
+                None => response,
+            }
+        }
+    };
+    transaction.finish();
+    Seen {
+        response: Some(response),
+        rule_ids: transaction.matches().iter().map(|matched| matched.rule_id).collect(),
+        log: transaction.matches().iter().map(log_line).collect(),
+        ..Seen::default()
+    }
+}
+
+fn phases_of_request(transaction: &mut Transaction<'_>, request: &Request) -> Option<Interruption> {
+    transaction.request_line(&request.method, &request.target, &request.protocol);
+    for (name, value) in &request.headers {
+        transaction.request_header(name, value);
+    }
+    if let Some(interruption) = transaction.request_headers_done() {
+        return Some(interruption);
+    }
+    let body = if transaction.wants_request_body() { request.body.as_slice() } else { b"" };
+    transaction.request_body(body)
+}
+
+fn phases_of_response(transaction: &mut Transaction<'_>, response: &Response) -> Option<Interruption> {
+    transaction.response_line(response.status, b"HTTP/1.1");
+    for (name, value) in &response.headers {
+        transaction.response_header(name, value);
+    }
+    if let Some(interruption) = transaction.response_headers_done() {
+        return Some(interruption);
+    }
+    let body = if transaction.wants_response_body() { response.body.as_slice() } else { b"" };
+    transaction.response_body(body)
+}
+
+/// A match as ModSecurity writes it to the server's error log.
+fn log_line(matched: &RuleMatch) -> String {
+    format!("ModSecurity: Warning. [id \"{}\"]", matched.rule_id)
+}

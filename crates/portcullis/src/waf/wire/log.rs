@@ -1,0 +1,118 @@
+//! The audit file: which rules matched for which request.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use serde_json::Value;
+
+use crate::waf::expect::Seen;
+
+/// How long the last lines may take to reach the file after the last response.
+const PATIENCE: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// The part of an audit file that is written from now on.
+pub(super) struct Tail {
+    path: PathBuf,
+    file: File,
+}
+
+impl Tail {
+    pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
+        let mut file = File::open(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        file.seek(SeekFrom::End(0))?;
+        Ok(Self { path: path.to_owned(), file })
+    }
+
+    /// Reads until every request that has an id has its line, and says what the lines say.
+    pub(super) fn attach<'s>(mut self, seen: impl Iterator<Item = &'s mut Seen>) -> anyhow::Result<()> {
+        let mut seen: Vec<&mut Seen> = seen.collect();
+        let mut bytes = Vec::new();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            self.file.read_to_end(&mut bytes)?;
+            let lines = read_lines(&bytes);
+            let missing = seen
+                .iter()
+                .filter(|seen| seen.request_id.as_ref().is_some_and(|id| !lines.contains_key(id)))
+                .count();
+            if missing == 0 {
+                for seen in &mut seen {
+                    tell(seen, &lines);
+                }
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                bail!(
+                    "`{}` has no line for {missing} requests: it is the file of another gateway, or was rotated \
+                     during the run",
+                    self.path.display()
+                );
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+}
+
+/// The lines by their request's id. A line that is being written is read the next time.
+fn read_lines(bytes: &[u8]) -> HashMap<String, Value> {
+    let whole =
+        bytes.iter().rposition(|&byte| byte == b'\n').and_then(|end| bytes.get(..end)).unwrap_or_default();
+    let lines =
+        whole.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+    lines.filter_map(|line| Some((line.get("request_id")?.as_str()?.to_owned(), line))).collect()
+}
+
+/// What the line says about its request. Without one, the gateway spoke before it had a request.
+fn tell(seen: &mut Seen, lines: &HashMap<String, Value>) {
+    let line = seen.request_id.as_ref().and_then(|id| lines.get(id));
+    let ids = line.and_then(|line| line.get("waf.rule_ids")).and_then(Value::as_array);
+    let refused = seen.response.as_ref().is_some_and(|response| (400..500).contains(&response.status));
+    match ids {
+        Some(ids) => {
+            seen.rule_ids = ids.iter().filter_map(|id| u32::try_from(id.as_u64()?).ok()).collect();
+            seen.log =
+                seen.rule_ids.iter().map(|id| format!("ModSecurity: Warning. [id \"{id}\"]")).collect();
+        }
+        None if refused => {
+            let reason = line.and_then(|line| line.get("reason_code")).and_then(Value::as_str);
+            seen.refused = Some(reason.unwrap_or("not a request").to_owned());
+        }
+        None => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::Tail;
+    use crate::waf::expect::Seen;
+    use crate::waf::message::Response;
+
+    fn seen(id: Option<&str>, status: u16) -> Seen {
+        let response = Some(Response { status, ..Response::default() });
+        Seen { response, request_id: id.map(str::to_owned), ..Seen::default() }
+    }
+
+    #[test]
+    fn lines_find_their_requests() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        writeln!(file, r#"{{"request_id":"old","waf.rule_ids":[9]}}"#).unwrap();
+        let tail = Tail::open(file.path()).unwrap();
+        writeln!(file, r#"{{"request_id":"b","waf.rule_ids":[942100,949110]}}"#).unwrap();
+        writeln!(file, r#"{{"request_id":"a","reason_code":"bad_host"}}"#).unwrap();
+        write!(file, r#"{{"request_id":"#).unwrap();
+        let mut all = [seen(Some("a"), 400), seen(Some("b"), 200), seen(None, 400)];
+        tail.attach(all.iter_mut()).unwrap();
+        assert_eq!((all[0].refused.as_deref(), all[0].rule_ids.len()), (Some("bad_host"), 0));
+        assert_eq!(all[1].rule_ids, [942_100, 949_110]);
+        assert_eq!(all[1].log[0], "ModSecurity: Warning. [id \"942100\"]");
+        assert_eq!(all[2].refused.as_deref(), Some("not a request"));
+    }
+}
