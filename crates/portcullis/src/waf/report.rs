@@ -70,6 +70,11 @@ impl Report {
             let listed = self.0.iter().filter(|verdict| verdict.outcome == Outcome::Listed).count();
             lines.push(format!("{overridden} by the overrides, {listed} of them listed failures"));
         }
+        // They say something about servers, and nothing about rules.
+        let refused = self.0.iter().filter(|verdict| verdict.refused.is_some()).count();
+        if refused > 0 {
+            lines.push(format!("{refused} were refused before any rule saw them"));
+        }
         let total = self.total();
         lines.push(format!("{} passed, {} failed", total.passed, total.failed));
         lines.join("\n")
@@ -178,8 +183,9 @@ mod tests {
         assert_eq!(lines[1], "920100-3 refused: expected 1, matched: none (refused: bad_host)");
         assert!(lines[2].starts_with("A ") && lines[2].ends_with(" 1 passed     1 failed"), "{text}");
         assert_eq!(lines[4], "1 by the overrides, 1 of them listed failures");
-        assert_eq!(lines[5], "1 passed, 2 failed");
-        assert_eq!(report.text(false).lines().count(), 4);
+        assert_eq!(lines[5], "1 were refused before any rule saw them");
+        assert_eq!(lines[6], "1 passed, 2 failed");
+        assert_eq!(report.text(false).lines().count(), 5);
         let json = report.json();
         assert_eq!(
             (&json["passed"], &json["failed"], &json["files"][1]["failed"]),

@@ -10,7 +10,7 @@ use super::expect::{self, Seen};
 use super::message;
 use super::overrides::Overrides;
 use super::report::{Outcome, Report, Verdict};
-use super::suite::{self, Case, File, Input};
+use super::suite::{self, Case, File, Input, Output};
 use super::{build, in_process, wire};
 use crate::output::Format;
 
@@ -37,7 +37,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE", requires = "url")]
     log: Option<PathBuf>,
     /// Runs only the tests of a rule (`942100`), or those whose `RULE-TEST` matches a pattern.
-    #[arg(long, value_name = "RULE|REGEX")]
+    #[arg(long, value_name = "RULE|REGEX", allow_hyphen_values = true)]
     only: Option<String>,
     /// How the outcome is printed.
     #[arg(long, value_enum, default_value_t)]
@@ -62,7 +62,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         _ => bail!("give `--rules`, or `--url` with `--log`"),
     };
     let verdicts = cases.iter().zip(&plays).zip(&notes).map(|(((file, case), seen), note)| {
-        let judged = judge(case, seen);
+        let mut judged = judge(case, seen);
+        if judged.is_ok() && arguments.url.is_some() && note.is_none() {
+            judged = judge_refusals(case, seen);
+        }
         let excused = note.is_some_and(|entry| entry.excuses());
         Verdict {
             file: file.clone(),
@@ -137,12 +140,25 @@ fn judge(case: &Case, seen: &[Seen]) -> Result<(), String> {
     Ok(())
 }
 
+/// A request that the gateway refuses before its rules matches none of them: a case that passes for that reason alone
+/// shows nothing about the rules. Where a gateway is meant to refuse, the overrides say so.
+fn judge_refusals(case: &Case, seen: &[Seen]) -> Result<(), String> {
+    let mut stages = case.stages.iter().zip(seen);
+    let is_hollow = |expected: &Output, seen: &Seen| {
+        seen.refused.is_some() && expected.status.is_empty() && !expected.error
+    };
+    match stages.any(|(stage, seen)| is_hollow(&stage.output, seen)) {
+        true => Err("no rule saw the request".to_owned()),
+        false => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::expect::Seen;
     use super::super::message::Response;
     use super::super::suite;
-    use super::{choose, judge, play};
+    use super::{choose, judge, judge_refusals, play};
 
     const SUITE: &str = "
 rule_id: 942100
@@ -172,6 +188,14 @@ tests:
         let nowhere = play(&case, |_, _| Seen { response: Some(Response::default()), ..Seen::default() });
         assert_eq!(nowhere.len(), 1);
         assert!(judge(&case, &[pointing("/")]).unwrap_err().contains("points nowhere"));
+    }
+
+    #[test]
+    fn a_refusal_that_nobody_expects_is_no_success() {
+        let mut cases = suite::parse("a", SUITE).unwrap();
+        let refused = || vec![Seen { refused: Some("bad_host".to_owned()), ..pointing("/") }];
+        assert!(judge_refusals(&cases.remove(1), &refused()).is_err());
+        assert_eq!(judge_refusals(&cases.remove(0), &refused()), Ok(()));
     }
 
     #[test]

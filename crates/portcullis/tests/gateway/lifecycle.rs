@@ -8,6 +8,7 @@ mod draining;
 mod explain;
 mod operator;
 mod reload;
+mod waf;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

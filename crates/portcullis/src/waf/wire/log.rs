@@ -68,23 +68,33 @@ fn read_lines(bytes: &[u8]) -> HashMap<String, Value> {
     lines.filter_map(|line| Some((line.get("request_id")?.as_str()?.to_owned(), line))).collect()
 }
 
-/// What the line says about its request. Without one, the gateway spoke before it had a request.
+/// What the line says about its request. A response of 4xx without a line comes from before there was a request.
 fn tell(seen: &mut Seen, lines: &HashMap<String, Value>) {
-    let line = seen.request_id.as_ref().and_then(|id| lines.get(id));
-    let ids = line.and_then(|line| line.get("waf.rule_ids")).and_then(Value::as_array);
-    let refused = seen.response.as_ref().is_some_and(|response| (400..500).contains(&response.status));
-    match ids {
+    let is_4xx = seen.response.as_ref().is_some_and(|response| (400..500).contains(&response.status));
+    let Some(line) = seen.request_id.as_ref().and_then(|id| lines.get(id)) else {
+        seen.refused = is_4xx.then(|| "not a request".to_owned());
+        return;
+    };
+    match rule_ids(line) {
         Some(ids) => {
             seen.rule_ids = ids.iter().filter_map(|id| u32::try_from(id.as_u64()?).ok()).collect();
             seen.log =
                 seen.rule_ids.iter().map(|id| format!("ModSecurity: Warning. [id \"{id}\"]")).collect();
         }
-        None if refused => {
-            let reason = line.and_then(|line| line.get("reason_code")).and_then(Value::as_str);
-            seen.refused = Some(reason.unwrap_or("not a request").to_owned());
+        // The service's own 4xx are decided otherwise.
+        None if is_4xx && word(line, "decision") == Some("deny") => {
+            seen.refused = Some(word(line, "reason_code").unwrap_or("denied").to_owned());
         }
         None => {}
     }
+}
+
+fn rule_ids(line: &Value) -> Option<&Vec<Value>> {
+    line.get("waf.rule_ids").or_else(|| line.get("waf")?.get("rule_ids"))?.as_array()
+}
+
+fn word<'l>(line: &'l Value, key: &str) -> Option<&'l str> {
+    line.get(key)?.as_str()
 }
 
 #[cfg(test)]
@@ -106,13 +116,15 @@ mod tests {
         writeln!(file, r#"{{"request_id":"old","waf.rule_ids":[9]}}"#).unwrap();
         let tail = Tail::open(file.path()).unwrap();
         writeln!(file, r#"{{"request_id":"b","waf.rule_ids":[942100,949110]}}"#).unwrap();
-        writeln!(file, r#"{{"request_id":"a","reason_code":"bad_host"}}"#).unwrap();
+        writeln!(file, r#"{{"request_id":"a","decision":"deny","reason_code":"bad_host"}}"#).unwrap();
+        writeln!(file, r#"{{"request_id":"c","decision":"allow"}}"#).unwrap();
         write!(file, r#"{{"request_id":"#).unwrap();
-        let mut all = [seen(Some("a"), 400), seen(Some("b"), 200), seen(None, 400)];
+        let mut all = [seen(Some("a"), 400), seen(Some("b"), 200), seen(None, 400), seen(Some("c"), 404)];
         tail.attach(all.iter_mut()).unwrap();
         assert_eq!((all[0].refused.as_deref(), all[0].rule_ids.len()), (Some("bad_host"), 0));
         assert_eq!(all[1].rule_ids, [942_100, 949_110]);
         assert_eq!(all[1].log[0], "ModSecurity: Warning. [id \"942100\"]");
         assert_eq!(all[2].refused.as_deref(), Some("not a request"));
+        assert_eq!(all[3].refused, None);
     }
 }
