@@ -56,16 +56,11 @@ fn take<'c, T>(next: &AtomicUsize, cases: &'c [T]) -> Option<(usize, &'c T)> {
 
 /// Loads the settings of the suite, the setup, and the rules of a folder in the order of their names.
 fn load(rules: &Path, setup: Option<&Path>) -> anyhow::Result<Ruleset> {
-    let settings = std::env::temp_dir().join(format!("portcullis-waf-suite-{}.conf", std::process::id()));
-    std::fs::write(&settings, SETTINGS).with_context(|| format!("cannot write `{}`", settings.display()))?;
-    let mut files = vec![settings.clone()];
-    files.extend(setup.map(Path::to_owned).or_else(|| setup_beside(rules)));
-    files.extend(rule_files(rules)?);
-    let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
-    let ruleset = Ruleset::from_files(&files).map_err(|error| anyhow!("{error}"));
-    // Whether it can be removed says nothing about the rules.
-    let _: std::io::Result<()> = std::fs::remove_file(&settings);
-    ruleset
+    let setup = setup.map(Path::to_owned).or_else(|| setup_beside(rules));
+    let builder = Ruleset::builder().text("<suite>", SETTINGS);
+    let files = setup.into_iter().chain(rule_files(rules)?);
+    let loaded = files.fold(builder, |builder, file| builder.file(file)).build();
+    loaded.map_err(|error| anyhow!("the rules cannot be loaded:\n{error}"))
 }
 
 fn setup_beside(rules: &Path) -> Option<PathBuf> {
@@ -127,7 +122,7 @@ fn exchange(ruleset: &Ruleset, input: &Input, bytes: &[u8]) -> Seen {
     }
 }
 
-fn phases_of_request(transaction: &mut Transaction<'_>, request: &Request) -> Option<Interruption> {
+fn phases_of_request(transaction: &mut Transaction, request: &Request) -> Option<Interruption> {
     transaction.request_line(&request.method, &request.target, &request.protocol);
     for (name, value) in &request.headers {
         transaction.request_header(name, value);
@@ -135,11 +130,11 @@ fn phases_of_request(transaction: &mut Transaction<'_>, request: &Request) -> Op
     if let Some(interruption) = transaction.request_headers_done() {
         return Some(interruption);
     }
-    let body = if transaction.wants_request_body() { request.body.as_slice() } else { b"" };
+    let body = if transaction.wants_request_body().is_some() { request.body.as_slice() } else { b"" };
     transaction.request_body(body)
 }
 
-fn phases_of_response(transaction: &mut Transaction<'_>, response: &Response) -> Option<Interruption> {
+fn phases_of_response(transaction: &mut Transaction, response: &Response) -> Option<Interruption> {
     transaction.response_line(response.status, b"HTTP/1.1");
     for (name, value) in &response.headers {
         transaction.response_header(name, value);
@@ -147,11 +142,11 @@ fn phases_of_response(transaction: &mut Transaction<'_>, response: &Response) ->
     if let Some(interruption) = transaction.response_headers_done() {
         return Some(interruption);
     }
-    let body = if transaction.wants_response_body() { response.body.as_slice() } else { b"" };
+    let body = if transaction.wants_response_body().is_some() { response.body.as_slice() } else { b"" };
     transaction.response_body(body)
 }
 
 /// A match as ModSecurity writes it to the server's error log.
 fn log_line(matched: &RuleMatch) -> String {
-    format!("ModSecurity: Warning. [id \"{}\"]", matched.rule_id)
+    format!("ModSecurity: Warning. {matched}")
 }

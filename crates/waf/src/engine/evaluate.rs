@@ -6,7 +6,6 @@ use crate::seclang::{AllowScope, EngineMode, Variable};
 use super::collections::Collections;
 use super::effects;
 use super::expand::{self, write_made};
-use super::items::Base;
 use super::program::{Disruption, Effect, Program, Rule, RuleOperator, Selector, Target};
 use super::report::{self, RuleMatch};
 use super::state::{MatchedValue, State};
@@ -168,10 +167,6 @@ impl Run<'_> {
             }
         }
         let kept = self.state.items.get(item);
-        // A variable that has a name is there even if it is empty; one without is only there when it has a value.
-        if kept.name.is_empty() && kept.value.is_empty() && !is_collection(target.variable) {
-            return false;
-        }
         let name = self.state.items.text(kept.name);
         if !target.selector.takes(name) || self.is_excluded(rule, index, target.variable, name) {
             return false;
@@ -622,25 +617,4 @@ fn holds(rule: &Rule, value: &[u8], argument: &[u8], captures: &mut crate::patte
         RuleOperator::Never => false,
     };
     holds != rule.negated
-}
-
-/// Whether a variable is a collection of named values, whose values are looked at even when they are empty.
-fn is_collection(variable: Variable) -> bool {
-    super::items::bases_of(variable).iter().any(|base| {
-        matches!(
-            base,
-            Base::ArgsGet
-                | Base::ArgsGetNames
-                | Base::ArgsPost
-                | Base::ArgsPostNames
-                | Base::RequestCookies
-                | Base::RequestCookiesNames
-                | Base::RequestHeaders
-                | Base::RequestHeadersNames
-                | Base::ResponseHeaders
-                | Base::ResponseHeadersNames
-                | Base::Files
-                | Base::FilesNames
-        )
-    })
 }

@@ -81,13 +81,32 @@ impl fmt::Display for RuleMatch {
             self.line,
             self.rule_id,
             self.revision.as_deref().unwrap_or(""),
-            self.message,
-            self.data,
+            Printable(&self.message),
+            Printable(&self.data),
             self.severity_name(),
             self.version.as_deref().unwrap_or(""),
         )?;
         for tag in &self.tags {
-            write!(formatter, " [tag \"{tag}\"]")?;
+            write!(formatter, " [tag \"{}\"]", Printable(tag))?;
+        }
+        Ok(())
+    }
+}
+
+/// Text that may come from a client: it stays on its line and between its quotes.
+struct Printable<'a>(&'a str);
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write as _;
+        for character in self.0.chars() {
+            match character {
+                '"' => formatter.write_str("\\\"")?,
+                character if character.is_ascii_control() => {
+                    write!(formatter, "\\x{:02x}", u32::from(character))?;
+                }
+                character => formatter.write_char(character)?,
+            }
         }
         Ok(())
     }

@@ -68,7 +68,12 @@ pub(crate) fn read(
         }
     };
     if !body.is_empty() {
-        state.items.set(Base::RequestBody, body);
+        // The other processors give all there is to see as arguments and texts; what else was in the body, such as the
+        // names of XML elements, is no input of the application.
+        let is_form = processor(state, fields) == Some(BodyProcessorName::UrlEncoded);
+        if is_form || state.controls.force_request_body {
+            state.items.set(Base::RequestBody, body);
+        }
         set_number(state, Base::RequestBodyLength, body.len());
     }
     if error.is_none() {
@@ -96,6 +101,15 @@ fn decode(fields: &Pairs, body: &[u8], decoded: &mut Vec<u8>) -> Result<bool, St
         .map_err(|error| error.to_string())
 }
 
+/// The processor that a rule chose, or that the `Content-Type` asks for.
+fn processor(state: &State, fields: &Pairs) -> Option<BodyProcessorName> {
+    let content_type = field(fields, b"content-type").unwrap_or_default();
+    state
+        .controls
+        .body_processor
+        .or_else(|| BodyProcessorName::of_content_type(content_type))
+}
+
 fn process(
     program: &Program,
     state: &mut State,
@@ -105,12 +119,8 @@ fn process(
     body: &[u8],
 ) -> Result<(), Cow<'static, str>> {
     let content_type = field(fields, b"content-type").unwrap_or_default();
-    let processor = state
-        .controls
-        .body_processor
-        .or_else(|| BodyProcessorName::of_content_type(content_type));
     let settings = &program.settings;
-    match processor {
+    match processor(state, fields) {
         None => Ok(()),
         Some(_) if body.is_empty() => Ok(()),
         Some(BodyProcessorName::UrlEncoded) => {
