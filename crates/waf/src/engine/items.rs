@@ -15,10 +15,6 @@ impl Stretch {
             .get(self.start as usize..self.end as usize)
             .unwrap_or_default()
     }
-
-    pub(crate) const fn is_empty(self) -> bool {
-        self.start == self.end
-    }
 }
 
 /// A named value of one of the collections.

@@ -68,10 +68,13 @@ pub(crate) fn read(
         }
     };
     if !body.is_empty() {
-        // The other processors give all there is to see as arguments and texts; what else was in the body, such as the
-        // names of XML elements, is no input of the application.
-        let is_form = processor(state, fields) == Some(BodyProcessorName::UrlEncoded);
-        if is_form || state.controls.force_request_body {
+        // A document gives all there is to see as arguments and texts; what else is in it, such as the names of XML
+        // elements, is no input of the application.
+        let is_document = matches!(
+            processor(state, fields),
+            Some(BodyProcessorName::Json | BodyProcessorName::Xml | BodyProcessorName::Multipart)
+        );
+        if !is_document || state.controls.force_request_body {
             state.items.set(Base::RequestBody, body);
         }
         set_number(state, Base::RequestBodyLength, body.len());
