@@ -9,11 +9,11 @@ use portcullis_audit::{AuditLog, AuditSettings};
 use portcullis_authn::{Authenticate, Authentication};
 use portcullis_authz::{Authorization, RouteInfo};
 use portcullis_core::problem::{Severity, nearest};
-use portcullis_core::{ConfigFolder, KeyPath, Mode, Problems, ServiceId};
+use portcullis_core::{ByteSize, ConfigFolder, KeyPath, Mode, Problems, ServiceId};
 use portcullis_harden::Hardening;
 use portcullis_limit::{LimitStore, Limits, When};
 use portcullis_pipeline::metrics::{Metrics, TargetId};
-use portcullis_pipeline::settings::{ClientAddress, Forward, Listener, Protocol, Upstream};
+use portcullis_pipeline::settings::{ClientAddress, Forward, Listener, Protocol, Upstream, not_an_address};
 use portcullis_pipeline::{
     FieldRules, HostPattern, Ingress, PathTemplate, RouteLimits, RouteMatcher, RoutePlan, Router, Service,
     Snapshot,
@@ -133,7 +133,7 @@ impl Compiler<'_> {
         let folder = self.folder;
         let listeners = Listener::compile(&raw.listeners, folder, &root.key("listeners"), self.problems);
         let admin = self.admin(raw, &listeners);
-        let protocol = Protocol::compile(&raw.protocol, &root.key("protocol"), self.problems);
+        let mut protocol = Protocol::compile(&raw.protocol, &root.key("protocol"), self.problems);
         let client_address =
             ClientAddress::compile(&raw.client_address, &root.key("client_address"), self.problems);
         let previous = self.previous;
@@ -164,8 +164,14 @@ impl Compiler<'_> {
             &root.key("authorization"),
             self.problems,
         );
-        let routes: Vec<RoutePlan> =
-            drafts.iter().map(|draft| self.plan(draft, &authentication, &limits, &protocol)).collect();
+        let routes: Vec<RoutePlan> = drafts
+            .iter()
+            .map(|draft| self.plan(draft, &authentication, &limits, raw.protocol.body))
+            .collect();
+        if raw.protocol.body.is_none() {
+            let largest = routes.iter().map(|route| route.forward.body).max();
+            protocol.body = largest.map_or(protocol.body, |largest| largest.max(protocol.body));
+        }
         let owned = routes.iter().flat_map(|route| route.forward.identity.iter().map(|(name, _)| name));
         let judged = judged_fields(raw, &drafts);
         let fields = FieldRules::new(owned, &judged);
@@ -200,9 +206,7 @@ impl Compiler<'_> {
             return None;
         }
         let Ok(address) = text.parse::<SocketAddr>() else {
-            self.problems
-                .error(&place, format!("`{text}` is not an address with a port"))
-                .suggest("write `127.0.0.1:9901`, or `off`");
+            self.problems.error(&place, not_an_address(text)).suggest("write `127.0.0.1:9901`, or `off`");
             return None;
         };
         if !address.ip().is_loopback() {
@@ -414,7 +418,7 @@ impl Compiler<'_> {
         draft: &RouteDraft<'_>,
         authentication: &Authentication,
         limits: &Limits,
-        protocol: &Protocol,
+        largest_body: Option<ByteSize>,
     ) -> RoutePlan {
         let path = draft.path.key("policy");
         let policy = &draft.policy;
@@ -432,7 +436,7 @@ impl Compiler<'_> {
             authorize: policy.authorize.mode,
             limits: self.route_limits(policy, limits, &path.key("limit")),
             hardening: Hardening::compile(&policy.response, &path.key("response"), self.problems),
-            forward: Forward::compile(&policy.forward, protocol.body, &path.key("forward"), self.problems),
+            forward: Forward::compile(&policy.forward, largest_body, &path.key("forward"), self.problems),
         }
     }
 
