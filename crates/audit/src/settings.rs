@@ -38,8 +38,9 @@ pub struct RawAuditLog {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawRotation {
-    /// The size that the file does not exceed; at least that of the buffer. Default: `100MiB`.
-    pub size: ByteSize,
+    /// The size that the file does not exceed; at least that of the buffer. Default: `100MiB`, or the size of the buffer
+    /// if that is more.
+    pub size: Option<ByteSize>,
     /// How many older files are kept, as `file.1` (the youngest) and so on, 1 to 1000. Default: `10`.
     pub keep: u32,
 }
@@ -117,7 +118,7 @@ impl Default for RawAuditLog {
 
 impl Default for RawRotation {
     fn default() -> Self {
-        Self { size: ByteSize::mib(100), keep: 10 }
+        Self { size: None, keep: 10 }
     }
 }
 
@@ -195,12 +196,13 @@ fn compile_rotation(raw: &RawAuditLog, path: &KeyPath, problems: &mut Problems) 
         None => &RawRotation::default(),
     };
     // What waits in the buffer is written in one piece, which must fit into one file.
-    if rotation.size < raw.buffer {
-        let message = format!("the size is {}, less than the buffer of {}", rotation.size, raw.buffer);
+    let size = rotation.size.unwrap_or_else(|| ByteSize::mib(100).max(raw.buffer));
+    if size < raw.buffer {
+        let message = format!("the size is {size}, less than the buffer of {}", raw.buffer);
         problems.error(&path.key("size"), message).suggest(raw.buffer.to_string());
     }
     check_range(&rotation.keep, &1, &1000, "the number of older files", &path.key("keep"), problems);
-    Some(Rotation { size: rotation.size.0, keep: rotation.keep })
+    Some(Rotation { size: size.0, keep: rotation.keep })
 }
 
 fn check_range<T: PartialOrd + fmt::Display>(

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use cedar_policy::{Authorizer, Entities, EntityUid, Request};
 use http::Method;
-use portcullis_core::{Digest, Head, KeyedHash, Mode, Principal, RouteId};
+use portcullis_core::{Digest, Head, KeyPath, KeyedHash, Mode, Principal, RouteId};
 
 use crate::ClaimType;
 use crate::cache::Cache;
@@ -52,6 +52,8 @@ pub struct RouteInfo {
     pub methods: Option<Vec<Method>>,
     /// The names of its path parameters, in the order of the template.
     pub parameters: Vec<String>,
+    /// Where its action stands in the configuration.
+    pub place: KeyPath,
 }
 
 /// A request that asks to pass.

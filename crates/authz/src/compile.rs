@@ -44,6 +44,21 @@ impl Authorization {
         found.iter().cloned().for_each(|problem| problems.add(problem));
         compiled.ok().filter(|_| !found.has_errors())
     }
+
+    /// Only reads the policies, where nothing is known for sure of what they speak about.
+    pub fn check_syntax(
+        raw: &RawAuthorization,
+        folder: &ConfigFolder,
+        path: &KeyPath,
+        problems: &mut Problems,
+    ) {
+        let mut loader = Loader::new(problems);
+        for (index, name) in raw.policies.iter().enumerate() {
+            loader.load(name, folder, path.key("policies").index(index));
+        }
+        // Whatever was found is recorded; the policies themselves are not for use.
+        drop(loader.finish());
+    }
 }
 
 /// Where the configuration stands.
@@ -66,7 +81,7 @@ fn compile(
     let headers = context_headers(raw, place.path, problems);
     check_claims(raw, place.path, problems);
     let vocabulary = Vocabulary { claims: &raw.claims, headers: &headers, routes: infos };
-    check_actions(&vocabulary, place.path, problems);
+    check_actions(&vocabulary, problems);
     let (schema_text, schema) = schema(raw, &vocabulary, place, problems);
 
     let resource =
@@ -157,17 +172,15 @@ fn check_claims(raw: &RawAuthorization, path: &KeyPath, problems: &mut Problems)
 }
 
 /// A route's own action must not pass for a method or a group: `Action::"GET"` on a POST would.
-fn check_actions(vocabulary: &Vocabulary<'_>, path: &KeyPath, problems: &mut Problems) {
+fn check_actions(vocabulary: &Vocabulary<'_>, problems: &mut Problems) {
     for route in vocabulary.routes {
         let Some(action) = &route.action else { continue };
         if action.is_empty() || action.len() > 200 || action.chars().any(char::is_control) {
-            let message = format!("the action of the route `{}` is not a name", route.name);
-            problems.error(path, message).suggest("write a word, as in `action: refund`");
+            let message = format!("`{}` is not the name of an action", action.escape_debug());
+            problems.error(&route.place, message).suggest("write a word, as in `action: refund`");
         } else if vocabulary.is_taken(action) {
-            let message =
-                format!("the action `{action}` of the route `{}` is a method or a group", route.name);
             problems
-                .error(path, message)
+                .error(&route.place, format!("the action `{action}` is a method or a group"))
                 .suggest("choose another name, or leave `action` out for the method");
         }
     }

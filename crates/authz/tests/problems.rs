@@ -5,7 +5,7 @@ mod harness;
 use harness::{compile, route};
 use portcullis_authz::{ClaimType, RawAuthorization, RawCache, RouteInfo};
 use portcullis_core::problem::Severity;
-use portcullis_core::{Mode, Problem};
+use portcullis_core::{KeyPath, Mode, Problem};
 
 fn raw(policies: &[&str]) -> RawAuthorization {
     RawAuthorization {
@@ -158,9 +158,10 @@ fn names_in_the_configuration_are_checked() {
         cache: RawCache { max_entries: usize::MAX },
         ..raw(&["p.cedar"])
     };
+    let place = |route: &str| KeyPath::root().key(route).key("action");
     let routes = [
-        RouteInfo { action: Some("GET".to_owned()), ..route("a", "s", &[]) },
-        RouteInfo { action: Some(String::new()), ..route("b", "s", &[]) },
+        RouteInfo { action: Some("GET".to_owned()), place: place("a"), ..route("a", "s", &[]) },
+        RouteInfo { action: Some(String::new()), place: place("b"), ..route("b", "s", &[]) },
     ];
     assert_eq!(
         problems_of(&raw, &routes, &[("p.cedar", "permit(principal, action, resource);")]),
@@ -169,9 +170,8 @@ fn names_in_the_configuration_are_checked() {
             "authorization.context_headers[2]: `no header` is not a header name -> write letters, digits and `-`, as in \
              `x-tenant`",
             "authorization.claims: `` is not the name of a claim -> write it as it stands in the token",
-            "authorization: the action `GET` of the route `a` is a method or a group -> choose another name, or leave \
-             `action` out for the method",
-            "authorization: the action of the route `b` is not a name -> write a word, as in `action: refund`",
+            "a.action: the action `GET` is a method or a group -> choose another name, or leave `action` out for the method",
+            "b.action: `` is not the name of an action -> write a word, as in `action: refund`",
             &format!(
                 "authorization.cache.max_entries: {} decisions are too many -> write at most 10000000",
                 usize::MAX

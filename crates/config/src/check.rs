@@ -17,20 +17,30 @@ use portcullis_core::{ConfigFolder, KeyPath};
 use serde_json::{Map, Value};
 
 use crate::document::{Content, Data, Document, Hidden, Node, Place};
+use crate::faults::Faults;
 use crate::located::{Findings, Located};
 use crate::schema::{Kinds, Schema, branches_of, is_secret_reference};
 
-/// Checks the document and gives its value: complete and right if nothing was found, else not to be used.
+/// Checks the document and gives its value. Where something was found, a default or a placeholder stands, and `faults` has
+/// the place; without a value there is nothing to go on with.
 pub(crate) fn check(
     schema: &Schema,
     document: &mut Document,
     folder: &ConfigFolder,
     findings: &mut Findings,
-) -> Value {
-    let mut checker =
-        Checker { schema, folder, findings: Findings::default(), hidden: Hidden::default(), visits: 0 };
+    faults: &mut Faults,
+) -> Option<Value> {
+    let mut checker = Checker {
+        schema,
+        folder,
+        findings: Findings::default(),
+        faults: Faults::default(),
+        hidden: Hidden::default(),
+        visits: 0,
+    };
     let value = checker.node(schema.root(), &document.root, document.root.place, &KeyPath::root());
     findings.extend(checker.findings);
+    *faults = checker.faults;
     let Hidden { values, places } = checker.hidden;
     document.hidden.values.extend(values);
     document.hidden.places.extend(places);
@@ -41,6 +51,8 @@ struct Checker<'c> {
     schema: &'c Schema,
     folder: &'c ConfigFolder,
     findings: Findings,
+    /// The places of values that are not usable.
+    faults: Faults,
     hidden: Hidden,
     /// How many nodes were looked at, to bound the trying of alternatives.
     visits: usize,
@@ -57,23 +69,21 @@ struct Facets<'c> {
 struct Unfit;
 
 impl<'c> Checker<'c> {
-    /// Checks one node. `shown` is the place to underline for the node as a whole.
-    fn node(&mut self, schema: &'c Value, node: &Node, shown: Place, path: &KeyPath) -> Value {
+    /// Checks one node; `None` if it has no value to be used. `shown` is the place to underline for the node as a whole.
+    fn node(&mut self, schema: &'c Value, node: &Node, shown: Place, path: &KeyPath) -> Option<Value> {
         self.visits += 1;
         if let Data::Scalar(scalar) = &node.data
             && matches!(scalar.content, Content::Unresolved)
         {
-            return Value::Null;
+            return None;
         }
-        let Ok(facets) = self.facets(schema, node, shown, path) else {
-            return Value::Null;
-        };
+        let facets = self.facets(schema, node, shown, path).ok()?;
         match &node.data {
             Data::Scalar(scalar) => self.scalar(schema, &facets, node, scalar, shown, path),
             Data::List(_) if !facets.kinds.has(Kinds::LIST) => self.wrong_kind(schema, node, shown, path),
             Data::Map(_) if !facets.kinds.has(Kinds::MAP) => self.wrong_kind(schema, node, shown, path),
-            Data::List(items) => self.list(&facets, items, shown, path),
-            Data::Map(entries) => self.map(&facets, entries, shown, path),
+            Data::List(items) => Some(self.list(&facets, items, shown, path)),
+            Data::Map(entries) => Some(self.map(&facets, entries, shown, path)),
         }
     }
 
@@ -110,7 +120,7 @@ impl<'c> Checker<'c> {
         Ok(Facets { parts, kinds, secret })
     }
 
-    fn wrong_kind(&mut self, schema: &'c Value, node: &Node, shown: Place, path: &KeyPath) -> Value {
+    fn wrong_kind(&mut self, schema: &'c Value, node: &Node, shown: Place, path: &KeyPath) -> Option<Value> {
         self.hide_below(node, None);
         let found = words::found(node, self.may_be_secret(schema));
         let message =
@@ -120,7 +130,7 @@ impl<'c> Checker<'c> {
             problem = problem.suggest(remedy);
         }
         self.findings.push(problem);
-        Value::Null
+        None
     }
 
     /// Keeps the scalars below a node out of shown lines: nothing says that they are not secrets. The

@@ -1,27 +1,30 @@
 //! From the typed configuration to a snapshot. Every fault of every part is found in one run.
 
+mod consequences;
+mod routing;
+mod unused;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderName, Method};
 use portcullis_audit::{AuditLog, AuditSettings};
 use portcullis_authn::{Authenticate, Authentication};
 use portcullis_authz::{Authorization, RouteInfo};
 use portcullis_core::problem::{Severity, nearest};
-use portcullis_core::{ConfigFolder, KeyPath, Mode, Problems, ServiceId};
+use portcullis_core::{ByteSize, ConfigFolder, KeyPath, Mode, Problems, ServiceId};
 use portcullis_harden::Hardening;
 use portcullis_limit::{LimitStore, Limits, When};
 use portcullis_pipeline::metrics::{Metrics, TargetId};
-use portcullis_pipeline::settings::{ClientAddress, Forward, Listener, Protocol, Upstream};
-use portcullis_pipeline::{
-    FieldRules, HostPattern, Ingress, PathTemplate, RouteLimits, RouteMatcher, RoutePlan, Router, Service,
-    Snapshot,
-};
+use portcullis_pipeline::settings::{ClientAddress, Forward, Listener, Protocol, Upstream, not_an_address};
+use portcullis_pipeline::{FieldRules, Ingress, PathTemplate, RouteLimits, RoutePlan, Service, Snapshot};
 use serde_json::Value;
 
 use crate::document::Document;
-use crate::load::{Loaded, load, load_text, typed};
+use crate::faults::Faults;
+use crate::inherit::place_where_written;
+use crate::load::{Read, read_file, read_text, typed};
 use crate::located::{Located, locate};
 use crate::overlay::overlay;
 use crate::raw::{RawConfig, RawPolicy, RawRoute, RawService};
@@ -71,7 +74,7 @@ pub fn compile_file(
     previous: Option<&Snapshot>,
 ) -> Compiled {
     let folder = ConfigFolder::new(path.parent().unwrap_or(Path::new("")));
-    compile(load(path, environment), &folder, previous)
+    compile(read_file(path, environment), &folder, previous)
 }
 
 /// Reads and compiles a configuration from memory; `name` is what reports call it.
@@ -82,18 +85,23 @@ pub fn compile_text(
     environment: &dyn Fn(&str) -> Option<String>,
     previous: Option<&Snapshot>,
 ) -> Compiled {
-    compile(load_text(name, text, folder, environment), folder, previous)
+    compile(read_text(name, text, folder, environment), folder, previous)
 }
 
-fn compile(loaded: Loaded<RawConfig>, folder: &ConfigFolder, previous: Option<&Snapshot>) -> Compiled {
-    let Loaded { value, settled, document, problems: mut located } = loaded;
+fn compile(read: Read<RawConfig>, folder: &ConfigFolder, previous: Option<&Snapshot>) -> Compiled {
+    let Read { value, settled, document, problems: mut located, faults } = read;
     let mut problems = Problems::default();
-    let snapshot = value
-        .and_then(|raw| Compiler { folder, previous, settled: &settled, problems: &mut problems }.run(&raw));
+    let mut snapshot = None;
+    if let Some(raw) = &value {
+        let mut found = Problems::default();
+        let faults = &faults;
+        snapshot = Compiler { folder, previous, settled: &settled, faults, problems: &mut found }.run(raw);
+        problems = place_where_written(&document, raw, &consequences::without_cascades(found, raw, faults));
+    }
     located.extend(locate(&document, &problems));
-    located.sort_by_key(|it| it.place.as_ref().map_or(0, |place| place.line));
-    let snapshot = snapshot.filter(|_| !problems.has_errors());
-    Compiled { snapshot, document, problems: located }
+    located.sort_by_key(|it| it.place.as_ref().map_or(usize::MAX, |place| place.line));
+    let is_sound = located.iter().all(|it| it.problem.severity == Severity::Warning);
+    Compiled { snapshot: snapshot.filter(|_| is_sound), document, problems: located }
 }
 
 /// Everything that compiling needs at hand.
@@ -102,6 +110,8 @@ struct Compiler<'c> {
     previous: Option<&'c Snapshot>,
     /// The configuration as JSON, for merging policies.
     settled: &'c Value,
+    /// What of it is not what was written.
+    faults: &'c Faults,
     problems: &'c mut Problems,
 }
 
@@ -133,7 +143,7 @@ impl Compiler<'_> {
         let folder = self.folder;
         let listeners = Listener::compile(&raw.listeners, folder, &root.key("listeners"), self.problems);
         let admin = self.admin(raw, &listeners);
-        let protocol = Protocol::compile(&raw.protocol, &root.key("protocol"), self.problems);
+        let mut protocol = Protocol::compile(&raw.protocol, &root.key("protocol"), self.problems);
         let client_address =
             ClientAddress::compile(&raw.client_address, &root.key("client_address"), self.problems);
         let previous = self.previous;
@@ -157,15 +167,22 @@ impl Compiler<'_> {
         let drafts = self.drafts(raw);
         let router = self.router(&drafts);
         let infos: Vec<RouteInfo> = drafts.iter().map(RouteDraft::info).collect();
-        let authorization = Authorization::compile(
-            &raw.authorization,
-            &infos,
-            folder,
-            &root.key("authorization"),
-            self.problems,
-        );
-        let routes: Vec<RoutePlan> =
-            drafts.iter().map(|draft| self.plan(draft, &authentication, &limits, &protocol)).collect();
+        let place = root.key("authorization");
+        let authorization = if self.has_vocabulary() {
+            Authorization::compile(&raw.authorization, &infos, folder, &place, self.problems)
+        } else {
+            Authorization::check_syntax(&raw.authorization, folder, &place, self.problems);
+            None
+        };
+        let routes: Vec<RoutePlan> = drafts
+            .iter()
+            .map(|draft| self.plan(draft, &authentication, &limits, raw.protocol.body))
+            .collect();
+        self.warn_of_unused(raw, &drafts);
+        if raw.protocol.body.is_none() {
+            let largest = routes.iter().map(|route| route.forward.body).max();
+            protocol.body = largest.map_or(protocol.body, |largest| largest.max(protocol.body));
+        }
         let owned = routes.iter().flat_map(|route| route.forward.identity.iter().map(|(name, _)| name));
         let judged = judged_fields(raw, &drafts);
         let fields = FieldRules::new(owned, &judged);
@@ -200,9 +217,7 @@ impl Compiler<'_> {
             return None;
         }
         let Ok(address) = text.parse::<SocketAddr>() else {
-            self.problems
-                .error(&place, format!("`{text}` is not an address with a port"))
-                .suggest("write `127.0.0.1:9901`, or `off`");
+            self.problems.error(&place, not_an_address(text)).suggest("write `127.0.0.1:9901`, or `off`");
             return None;
         };
         if !address.ip().is_loopback() {
@@ -343,78 +358,12 @@ impl Compiler<'_> {
         })
     }
 
-    fn router(&mut self, drafts: &[RouteDraft<'_>]) -> Option<Router> {
-        let mut matchers = Vec::new();
-        for draft in drafts {
-            let hosts = self.hosts(draft);
-            let headers = self.header_conditions(draft);
-            let path = draft.template.clone()?;
-            matchers.push(RouteMatcher { hosts, path, methods: draft.methods.clone(), headers });
-        }
-        Router::build(&matchers)
-            .map_err(|clashes| {
-                for clash in clashes {
-                    let (Some(first), Some(second)) =
-                        (drafts.get(clash.first.index()), drafts.get(clash.second.index()))
-                    else {
-                        continue;
-                    };
-                    self.problems
-                        .error(
-                            &second.path.key("path"),
-                            format!(
-                                "the routes `{}` and `{}` match the same requests",
-                                first.raw.name, second.raw.name
-                            ),
-                        )
-                        .suggest("tell them apart by path, host, methods or a header");
-                }
-            })
-            .ok()
-    }
-
-    fn hosts(&mut self, draft: &RouteDraft<'_>) -> Vec<HostPattern> {
-        let path = draft.path.key("hosts");
-        let mut hosts = Vec::new();
-        for (index, text) in draft.raw.hosts.iter().enumerate() {
-            match HostPattern::parse(text) {
-                Ok(host) => hosts.push(host),
-                Err(problem) => {
-                    self.problems.error(&path.index(index), problem);
-                }
-            }
-        }
-        hosts
-    }
-
-    fn header_conditions(&mut self, draft: &RouteDraft<'_>) -> Vec<(HeaderName, HeaderValue)> {
-        let path = draft.path.key("headers");
-        let unowned = FieldRules::new([], []);
-        let mut headers = Vec::new();
-        for (name, value) in &draft.raw.headers {
-            match (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-                (Ok(name), Ok(_)) if unowned.removes(&name) => self
-                    .problems
-                    .error(
-                        &path.key(name.as_str()),
-                        format!("`{name}` is removed from every request, so it never matches"),
-                    )
-                    .suggest("choose another header"),
-                (Ok(name), Ok(value)) => headers.push((name, value)),
-                _ => {
-                    self.problems.error(&path.key(name), format!("`{name}: {value}` is not a header field"));
-                }
-            }
-        }
-        headers
-    }
-
     fn plan(
         &mut self,
         draft: &RouteDraft<'_>,
         authentication: &Authentication,
         limits: &Limits,
-        protocol: &Protocol,
+        largest_body: Option<ByteSize>,
     ) -> RoutePlan {
         let path = draft.path.key("policy");
         let policy = &draft.policy;
@@ -432,19 +381,17 @@ impl Compiler<'_> {
             authorize: policy.authorize.mode,
             limits: self.route_limits(policy, limits, &path.key("limit")),
             hardening: Hardening::compile(&policy.response, &path.key("response"), self.problems),
-            forward: Forward::compile(&policy.forward, protocol.body, &path.key("forward"), self.problems),
+            forward: Forward::compile(&policy.forward, largest_body, &path.key("forward"), self.problems),
         }
     }
 
-    /// Faults of what routes inherit are found with the routes; one that all of them replace counts here.
+    /// Faults of what routes inherit are found with the routes, and told once; one that all of them replace counts here.
     fn unrouted(&mut self, policy: &RawPolicy) -> Hardening {
-        let mut faults = Problems::default();
+        let mut found = Problems::default();
         let place = KeyPath::root().key("policy").key("response");
-        let hardening = Hardening::compile(&policy.response, &place, &mut faults);
-        if !self.problems.has_errors() {
-            let errors = faults.iter().filter(|fault| fault.severity == Severity::Error);
-            errors.for_each(|fault| self.problems.add(fault.clone()));
-        }
+        let hardening = Hardening::compile(&policy.response, &place, &mut found);
+        let errors = found.iter().filter(|problem| problem.severity == Severity::Error);
+        errors.for_each(|problem| self.problems.add(problem.clone()));
         hardening
     }
 
@@ -453,6 +400,10 @@ impl Compiler<'_> {
         for (index, name) in policy.limit.apply.iter().enumerate() {
             let place = path.key("apply").index(index);
             let Some(id) = limits.by_name(name) else {
+                let count = limits.names().count();
+                if (0..count).any(|index| self.faults.hides(&format!("limits[{index}].name"))) {
+                    continue;
+                }
                 let problem = self.problems.error(&place, format!("there is no limit named `{name}`"));
                 match nearest(name, limits.names()) {
                     Some(known) => problem.suggest(format!("did you mean `{known}`?")),
@@ -497,7 +448,19 @@ impl RouteDraft<'_> {
             mode: self.policy.authorize.mode,
             action: self.policy.authorize.action.clone(),
             methods: (!self.methods.is_empty()).then(|| self.methods.clone()),
-            parameters: self.template.iter().flat_map(|it| it.parameters().map(str::to_owned)).collect(),
+            parameters: self.template.as_ref().map_or_else(
+                || parameters_in(&self.raw.path).map(str::to_owned).collect(),
+                |template| template.parameters().map(str::to_owned).collect(),
+            ),
+            place: self.path.key("policy").key("authorize").key("action"),
         }
     }
+}
+
+/// The parameters that a path seems to have that is wrong otherwise: policies that read them are not at fault.
+fn parameters_in(path: &str) -> impl Iterator<Item = &str> {
+    path.split('{')
+        .skip(1)
+        .filter_map(|rest| rest.split_once('}'))
+        .map(|(name, _)| name.trim_start_matches('*'))
 }

@@ -156,6 +156,11 @@ impl Document {
         Some(deepest(&self.root, self.root.place, path.as_str(), 0).place)
     }
 
+    /// Whether something stands at exactly this path.
+    pub(crate) fn holds(&self, path: &str) -> bool {
+        deepest(&self.root, self.root.place, path, 0).is_whole
+    }
+
     /// Takes the values of variables and secret files out of a problem and puts their names in.
     pub fn conceal(&self, problem: &mut Problem) {
         let near = self.filled_at(&problem.path);
@@ -211,6 +216,8 @@ struct Found<'d> {
     depth: usize,
     place: Place,
     node: &'d Node,
+    /// Whether the whole path leads here.
+    is_whole: bool,
 }
 
 /// The node that the longest possible beginning of `path` leads to.
@@ -218,7 +225,7 @@ struct Found<'d> {
 /// A key may itself contain dots and brackets, so more than one reading of a path can be possible; the
 /// deepest wins. Each node is looked at once at most, because only one beginning leads to it.
 fn deepest<'d>(node: &'d Node, shown: Place, path: &str, depth: usize) -> Found<'d> {
-    let mut best = Found { depth, place: shown, node };
+    let mut best = Found { depth, place: shown, node, is_whole: path.is_empty() };
     let mut consider = |found: Found<'d>| {
         if found.depth > best.depth {
             best = found;

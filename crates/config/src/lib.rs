@@ -8,17 +8,23 @@
 //! 3. the tree is checked against the JSON Schema of the root type, and secret files are read;
 //! 4. serde makes the typed value.
 //!
+//! Faults of one step do not end it: where a value cannot be used a default or a placeholder stands in for it, so that the
+//! rest is compiled and judged in the same run. What follows from the stand-in is not told.
+//!
 //! Later steps record [`portcullis_core::Problems`] by key path; [`locate`] gives them their lines.
 //! [`report`] shows problems to people and to programs.
 
 mod check;
 mod compile;
 mod document;
+mod faults;
+mod inherit;
 mod interpolate;
 mod load;
 mod located;
 mod overlay;
 mod parse;
+mod placeholder;
 pub mod raw;
 mod reference;
 pub mod report;

@@ -52,6 +52,9 @@ pub enum KeySetUrlError {
     /// A name or password before the host.
     #[error("a URL with a user name or a password is not accepted")]
     UserInformation,
+    /// 0, or more than 65535.
+    #[error("its port is not one from 1 to 65535")]
+    Port,
 }
 
 impl KeySetUrl {
@@ -66,6 +69,12 @@ impl KeySetUrl {
         };
         if authority.as_str().contains('@') {
             return Err(KeySetUrlError::UserInformation);
+        }
+        // A port beyond 65535 parses, and would be taken for none.
+        if authority.as_str().len() > authority.host().len()
+            && authority.port_u16().is_none_or(|port| port == 0)
+        {
+            return Err(KeySetUrlError::Port);
         }
         match scheme {
             "https" => Ok(Self(url)),
@@ -124,6 +133,9 @@ mod tests {
             ("/keys", KeySetUrlError::NotUrl),
             ("", KeySetUrlError::NotUrl),
             ("https://user:password@example.com/keys", KeySetUrlError::UserInformation),
+            ("https://example.com:99999/keys", KeySetUrlError::Port),
+            ("https://example.com:/keys", KeySetUrlError::Port),
+            ("https://[2001:db8::1]:65536/keys", KeySetUrlError::Port),
         ] {
             assert_eq!(KeySetUrl::parse(bad), Err(expected), "{bad}");
         }

@@ -15,21 +15,18 @@ use crate::{
 };
 
 /// When keys from a URL are fetched again, and how long they are trusted without that.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawRefresh {
-    /// How often the keys are fetched in the background. A removed key is refused after this time at most.
-    pub every: Period,
-    /// The shortest time between fetches that requests with an unknown key id may cause.
-    pub cool_down: Period,
-    /// How long the last keys are used while the provider cannot be reached; then requests get 503.
-    pub max_stale: Period,
-}
-
-impl Default for RawRefresh {
-    fn default() -> Self {
-        Self { every: Period::secs(300), cool_down: Period::secs(30), max_stale: Period::secs(3600) }
-    }
+    /// How often the keys are fetched in the background. A removed key is refused after this time at most. Default: 5m,
+    /// or what `cool_down` and `max_stale` leave room for.
+    pub every: Option<Period>,
+    /// The shortest time between fetches that requests with an unknown key id may cause. Default: 30s, or `every` if that
+    /// is less.
+    pub cool_down: Option<Period>,
+    /// How long the last keys are used while the provider cannot be reached; then requests get 503. Default: 1h, or `every`
+    /// if that is more.
+    pub max_stale: Option<Period>,
 }
 
 /// [`RawRefresh`] with its order checked: `0 < cool_down <= every <= max_stale`.
@@ -47,8 +44,19 @@ impl Default for RefreshRules {
 }
 
 impl From<&RawRefresh> for RefreshRules {
+    /// What is not written gives way to what is: a default never contradicts a value that someone chose.
     fn from(raw: &RawRefresh) -> Self {
-        Self { every: raw.every.0, cool_down: raw.cool_down.0, max_stale: raw.max_stale.0 }
+        let written = |period: Option<Period>| period.map(|period| period.0);
+        let (cool_down, max_stale) = (written(raw.cool_down), written(raw.max_stale));
+        let every = written(raw.every).unwrap_or_else(|| {
+            let most = max_stale.unwrap_or(Duration::MAX);
+            Duration::from_secs(300).min(most).max(cool_down.unwrap_or_default())
+        });
+        Self {
+            every,
+            cool_down: cool_down.unwrap_or_else(|| Duration::from_secs(30).min(every)),
+            max_stale: max_stale.unwrap_or_else(|| Duration::from_secs(3600).max(every)),
+        }
     }
 }
 
@@ -56,21 +64,18 @@ impl RefreshRules {
     /// Checks the rules; whatever is wrong is recorded.
     #[must_use]
     pub fn compile(raw: &RawRefresh, path: &KeyPath, problems: &mut Problems) -> Self {
-        if raw.cool_down < Period::secs(1) {
-            problems
-                .error(&path.key("cool_down"), format!("`{}` is shorter than 1s", raw.cool_down))
-                .suggest("leave it out for 30s");
-        }
-        if raw.every < raw.cool_down {
-            problems
-                .error(&path.key("every"), format!("`{}` is shorter than `cool_down`", raw.every))
-                .suggest("leave it out for 5m");
-        }
-        if raw.max_stale < raw.every {
-            problems
-                .error(&path.key("max_stale"), format!("`{}` is shorter than `every`", raw.max_stale))
-                .suggest("leave it out for 1h");
-        }
+        let mut refuse = |key: &str, written: Option<Period>, (least, named): (Duration, &str)| {
+            if let Some(written) = written.filter(|written| written.0 < least) {
+                problems
+                    .error(&path.key(key), format!("`{written}` is shorter than {named}"))
+                    .suggest("write a longer time, or leave it out");
+            }
+        };
+        let least = (Duration::from_secs(1), "1s");
+        refuse("cool_down", raw.cool_down, least);
+        let least = raw.cool_down.map_or(least, |cool_down| (cool_down.0, "`cool_down`"));
+        refuse("every", raw.every, least);
+        refuse("max_stale", raw.max_stale, raw.every.map_or(least, |every| (every.0, "`every`")));
         Self::from(raw)
     }
 }

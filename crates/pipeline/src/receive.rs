@@ -188,7 +188,9 @@ impl Host {
         let port_is_fine = match port {
             [] => true,
             [b':', digits @ ..] => {
-                !digits.is_empty() && digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit)
+                digits.iter().all(u8::is_ascii_digit)
+                    && digits.len() <= 5
+                    && std::str::from_utf8(digits).is_ok_and(|digits| digits.parse::<u16>().is_ok())
             }
             _ => false,
         };
@@ -506,7 +508,9 @@ mod tests {
         assert_eq!(refused(builder().uri("http://a/x").header("host", "b")), Some(Reason::BadHost));
         assert_eq!(refused(builder().uri("http://a/x").header("host", "A")), None);
         assert_eq!(refused(builder().uri("http://a/x")), None);
-        for wrong in ["", "a b", "a/b", "a:", "a:123456", "a:1:2", "[::1", "[::1]x", "user@a", "a\\b"] {
+        for wrong in
+            ["", "a b", "a/b", "a:", "a:65536", "a:123456", "a:1:2", "[::1", "[::1]x", "user@a", "a\\b"]
+        {
             assert_eq!(refused(builder().uri("/a").header("host", wrong)), Some(Reason::BadHost), "{wrong}");
         }
         assert_eq!(refused(builder().uri("/a").header("host", "[::1]:80")), None);

@@ -9,7 +9,7 @@ mod upstream;
 
 pub use client_address::{ClientAddress, ForwardingHeader, RawClientAddress};
 pub use forward::{Forward, ForwardedFields, IdentitySource, RawForward, RawTimeouts, Timeouts};
-pub use listener::{Listener, ListenerTls, RawListener, RawListenerTls};
+pub use listener::{Listener, ListenerTls, RawListener, RawListenerTls, not_an_address};
 pub use protocol::{HeadLimits, Http2Limits, Protocol, RawHttp2, RawProtocol};
 pub use upstream::{
     ActiveHealth, Balance, PassiveHealth, RawActiveHealth, RawPassiveHealth, RawUpstream, RawUpstreamTls,

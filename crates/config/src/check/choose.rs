@@ -281,7 +281,7 @@ impl<'c> Checker<'c> {
         shown: Place,
         path: &KeyPath,
     ) -> &'c Value {
-        let kept = std::mem::take(&mut self.findings);
+        let kept = (std::mem::take(&mut self.findings), std::mem::take(&mut self.faults));
         let hidden = self.hidden.places.len();
         let mut best: Option<(usize, &'c Value)> = None;
         for candidate in candidates {
@@ -297,7 +297,7 @@ impl<'c> Checker<'c> {
                 best = Some((faults, candidate));
             }
         }
-        self.findings = kept;
+        (self.findings, self.faults) = kept;
         self.hidden.places.truncate(hidden);
         best.map_or(&ANYTHING, |(_, candidate)| candidate)
     }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::{Checker, Facets, words};
 use crate::document::{Entry, Node, Place};
 use crate::located::{Located, quoted};
+use crate::placeholder::placeholder;
 use crate::schema::Schema;
 
 /// What is asked of a value whose key or index has no schema of its own.
@@ -27,15 +28,24 @@ impl<'c> Checker<'c> {
             let message = format!("{} must have {wanted}; found {count}", words::named(path));
             self.findings.push(Located::error(path, Some(shown), message));
         }
-        let values: Vec<Value> = items
-            .iter()
-            .enumerate()
-            .map(|(index, item)| {
-                let schema = item_schema(&facets.parts, index);
-                self.node(schema, item, item.place, &path.index(index))
-            })
-            .collect();
-        if facets.parts.iter().any(|part| part.get("uniqueItems") == Some(&Value::Bool(true))) {
+        let mut values = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            let schema = item_schema(&facets.parts, index);
+            let at = path.index(index);
+            match self.node(schema, item, item.place, &at) {
+                Some(value) => values.push(value),
+                // A word in the stead of another would mean something.
+                None if words::is_only_words(self.schema, schema) => self.faults.add(path),
+                // The others keep their places.
+                None => {
+                    self.faults.add(&at);
+                    values.push(placeholder(self.schema, schema));
+                }
+            }
+        }
+        if values.len() == items.len()
+            && facets.parts.iter().any(|part| part.get("uniqueItems") == Some(&Value::Bool(true)))
+        {
             self.refuse_repeated(items, &values, path);
         }
         Value::Array(values)
@@ -63,20 +73,32 @@ impl<'c> Checker<'c> {
         path: &KeyPath,
     ) -> Value {
         let known = Known::of(&facets.parts, self.schema);
-        let mut suggested = Vec::new();
+        let (mut suggested, mut wrong) = (Vec::new(), Vec::new());
         let mut values = Map::new();
         for entry in entries {
             let at = path.key(&entry.key);
             if let Some(schema) = known.value_schema(&entry.key) {
-                let value = self.node(schema, &entry.value, entry.shown_place(), &at);
-                values.insert(entry.key.clone(), value);
+                if let Some(value) = self.node(schema, &entry.value, entry.shown_place(), &at) {
+                    values.insert(entry.key.clone(), value);
+                } else {
+                    self.faults.add(&at);
+                    wrong.push(entry.key.as_str());
+                }
             } else {
                 suggested.extend(self.unknown_key(&known, entry, path));
             }
         }
-        for name in
-            known.required.iter().filter(|name| !values.contains_key(**name) && !suggested.contains(name))
-        {
+        suggested.iter().for_each(|name| self.faults.add(&path.key(name)));
+        for name in &known.required {
+            if values.contains_key(*name) {
+                continue;
+            }
+            let below = known.properties.get(name).copied().unwrap_or(&ANYTHING);
+            values.insert((*name).to_owned(), placeholder(self.schema, below));
+            if suggested.contains(name) || wrong.contains(name) {
+                continue;
+            }
+            self.faults.add(&path.key(name));
             let message = format!("`{name}` is missing{}", words::within(path));
             let mut problem = Located::error(&path.key(name), Some(shown), message);
             let description =
@@ -106,6 +128,7 @@ impl<'c> Checker<'c> {
             problem = problem.suggest(format!("known keys here: {list}"));
         }
         self.findings.push(problem);
+        self.faults.add(&path.key(&entry.key));
         meant.map(|(close, _)| *close)
     }
 }

@@ -28,7 +28,7 @@ impl<'c> Checker<'c> {
         scalar: &Scalar,
         shown: Place,
         path: &KeyPath,
-    ) -> Value {
+    ) -> Option<Value> {
         if facets.secret {
             if scalar.text().starts_with("file://") {
                 return self.secret(scalar, shown, path);
@@ -48,28 +48,28 @@ impl<'c> Checker<'c> {
             .collect();
         // One that is right, or else one that is at least of the right kind: it has the telling fault.
         readings.sort_by_key(|(_, fault)| (fault.is_some(), matches!(fault, Some(Fault::Kind))));
-        let Some((value, fault)) = readings.into_iter().next() else { return Value::Null };
-        let Some(fault) = fault else { return value };
+        let (value, fault) = readings.into_iter().next()?;
+        let Some(fault) = fault else { return Some(value) };
         if matches!(fault, Fault::Kind) {
             return self.wrong_scalar(schema, facets, node, &value, shown, path);
         }
         self.refuse(facets, scalar, &value, &fault, shown, path);
-        Value::Null
+        None
     }
 
     /// Reads the file that holds a secret.
-    fn secret(&mut self, scalar: &Scalar, shown: Place, path: &KeyPath) -> Value {
+    fn secret(&mut self, scalar: &Scalar, shown: Place, path: &KeyPath) -> Option<Value> {
         let name = quoted(&scalar.written);
         match secret_file(self.folder, scalar.text()) {
             Ok(text) => {
                 self.hidden.values.insert(name, text.clone());
-                Value::String(text)
+                Some(Value::String(text))
             }
             Err(why) => {
                 let message = format!("{}: the secret `{name}` is not available: {why}", words::named(path));
                 let suggestion = "relative paths start at the folder of the configuration file";
                 self.findings.push(Located::error(path, Some(shown), message).suggest(suggestion));
-                Value::Null
+                None
             }
         }
     }
@@ -82,7 +82,7 @@ impl<'c> Checker<'c> {
         value: &Value,
         shown: Place,
         path: &KeyPath,
-    ) -> Value {
+    ) -> Option<Value> {
         let secret = facets.secret || self.may_be_secret(schema);
         if secret {
             self.hide(node);
@@ -98,7 +98,7 @@ impl<'c> Checker<'c> {
             problem = problem.suggest(remedy);
         }
         self.findings.push(problem);
-        Value::Null
+        None
     }
 
     fn refuse(

@@ -254,9 +254,9 @@ async fn the_generation_changes_with_the_keys_only() {
 #[test]
 fn rules_out_of_order_are_refused() {
     let rules = |every, cool_down, max_stale| RawRefresh {
-        every: Period::secs(every),
-        cool_down: Period::secs(cool_down),
-        max_stale: Period::secs(max_stale),
+        every: Some(Period::secs(every)),
+        cool_down: Some(Period::secs(cool_down)),
+        max_stale: Some(Period::secs(max_stale)),
     };
     for (raw, wrong) in [
         (RawRefresh::default(), None),

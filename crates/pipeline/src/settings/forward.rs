@@ -8,7 +8,7 @@ use portcullis_core::{ByteSize, KeyPath, Period, Principal, Problems};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::protocol::positive;
+use super::protocol::{LARGEST_BODY, positive};
 
 /// How a request that passed is handed to its service.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -19,8 +19,8 @@ pub struct RawForward {
     /// How often a request is tried again on another connection. Only requests that are idempotent (RFC 9110
     /// section 9.2.2) and of whose body nothing was sent are tried again.
     pub retries: u8,
-    /// The largest request body; larger ones get 413.
-    pub body: ByteSize,
+    /// The largest request body; larger ones get 413. Default: 10MiB, or `protocol.body` if that is less.
+    pub body: Option<ByteSize>,
     /// Protocols to which a connection may be upgraded, by their names in `Upgrade`.
     pub upgrades: Vec<String>,
     /// Whether the service sees the client's `Host`. Otherwise it sees the target's.
@@ -38,7 +38,7 @@ impl Default for RawForward {
         Self {
             timeouts: RawTimeouts::default(),
             retries: 1,
-            body: ByteSize::mib(10),
+            body: None,
             upgrades: vec!["websocket".to_owned()],
             preserve_host: true,
             forwarded: ForwardedFields::default(),
@@ -169,12 +169,20 @@ impl IdentitySource {
 }
 
 impl Forward {
-    /// Checks and compiles the way to the service.
-    pub fn compile(raw: &RawForward, largest_body: u64, path: &KeyPath, problems: &mut Problems) -> Self {
-        if raw.body.0 > largest_body {
+    /// Checks and compiles the way to the service. `largest_body` is what `protocol.body` says, if it says anything.
+    pub fn compile(
+        raw: &RawForward,
+        largest_body: Option<ByteSize>,
+        path: &KeyPath,
+        problems: &mut Problems,
+    ) -> Self {
+        let most = largest_body.unwrap_or(LARGEST_BODY);
+        let body = raw.body.unwrap_or_else(|| ByteSize::mib(10).min(most));
+        if body > most {
+            let limit = if largest_body.is_some() { "`protocol.body` allows" } else { "any body may be" };
             problems
-                .error(&path.key("body"), format!("`body` is {}, more than `protocol.body` allows", raw.body))
-                .suggest(format!("write at most {} or raise `protocol.body`", ByteSize(largest_body)));
+                .error(&path.key("body"), format!("`body` is {body}, more than {limit}"))
+                .suggest(format!("write at most {most}"));
         }
         let timeouts_path = path.key("timeouts");
         let timeouts = Timeouts {
@@ -199,7 +207,7 @@ impl Forward {
         Self {
             timeouts,
             retries: raw.retries,
-            body: raw.body.0,
+            body: body.0,
             upgrades: raw.upgrades.iter().map(|name| name.to_ascii_lowercase()).collect(),
             preserve_host: raw.preserve_host,
             forwarded: raw.forwarded,

@@ -74,10 +74,7 @@ impl Listener {
             let place = path.index(index);
             let Ok(address) = listener.address.parse::<SocketAddr>() else {
                 problems
-                    .error(
-                        &place.key("address"),
-                        format!("`{}` is not an address with a port", listener.address),
-                    )
+                    .error(&place.key("address"), not_an_address(&listener.address))
                     .suggest("write `127.0.0.1:8080` or `[::]:8080`");
                 continue;
             };
@@ -106,6 +103,21 @@ impl Listener {
             });
         }
         compiled
+    }
+}
+
+/// What is wrong with a text that should be an address with a port.
+#[must_use]
+pub fn not_an_address(text: &str) -> String {
+    match text.rsplit_once(':') {
+        Some((host, port))
+            if format!("{host}:0").parse::<SocketAddr>().is_ok()
+                && !port.is_empty()
+                && port.bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
+            format!("`{text}` has a port that is not one from 0 to 65535")
+        }
+        _ => format!("`{text}` is not an address with a port"),
     }
 }
 

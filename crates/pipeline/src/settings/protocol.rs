@@ -19,8 +19,9 @@ pub struct RawProtocol {
     pub header_size: ByteSize,
     /// The largest header section; larger ones get 431.
     pub header_total: ByteSize,
-    /// The largest request body that any route may take; larger ones get 413.
-    pub body: ByteSize,
+    /// The largest request body that any route may take; larger ones get 413. Default: 100MiB, or the largest
+    /// `forward.body` if that is more.
+    pub body: Option<ByteSize>,
     /// How many connections may be open at once; more are closed as soon as they are accepted.
     pub connections: u32,
     /// How many connections one address may have open at once.
@@ -55,7 +56,7 @@ impl Default for RawProtocol {
             header_count: 100,
             header_size: ByteSize::kib(8),
             header_total: ByteSize::kib(32),
-            body: ByteSize::mib(100),
+            body: None,
             connections: 20_000,
             connections_per_address: 1_024,
             header_timeout: Period::secs(10),
@@ -72,6 +73,10 @@ impl Default for RawHttp2 {
         Self { streams: 100, resets: 100 }
     }
 }
+
+/// More than this is no limit.
+pub(super) const LARGEST_BODY: ByteSize = ByteSize(1 << 40);
+const DEFAULT_BODY: ByteSize = ByteSize::mib(100);
 
 /// How large the head of a request may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,7 +167,10 @@ impl Protocol {
         let request_line = size("request_line", raw.request_line, 64, 64 << 10);
         let header_size = size("header_size", raw.header_size, 256, 256 << 10);
         let header_total = size("header_total", raw.header_total, 1 << 10, 1 << 20);
-        let body = size("body", raw.body, 0, 1 << 40) as u64;
+        let body = raw.body.map_or(DEFAULT_BODY, |body| {
+            size("body", body, 0, LARGEST_BODY.0);
+            body
+        });
         let mut at_least_one = |key: &str, value: u32| {
             if value == 0 {
                 problems.error(&path.key(key), format!("`{key}` is 0")).suggest("write at least 1");
@@ -176,7 +184,7 @@ impl Protocol {
         at_least_one("http2.resets", raw.http2.resets);
         Self {
             head: HeadLimits { request_line, header_count, header_size, header_total },
-            body,
+            body: body.0,
             connections,
             connections_per_address,
             header_timeout: positive("header_timeout", raw.header_timeout, path, problems),

@@ -181,7 +181,18 @@ impl TargetAddress {
             return Err(wrong());
         }
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let port = authority.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        // A port beyond 65535 parses, and would be taken for none.
+        let port = match authority.port_u16() {
+            Some(port) if port > 0 => port,
+            None if authority.as_str().len() == authority.host().len() => {
+                if secure {
+                    443
+                } else {
+                    80
+                }
+            }
+            _ => return Err(format!("`{text}` has a port that is not one from 1 to 65535")),
+        };
         let scheme = if secure { "https" } else { "http" };
         let text = if host.contains(':') {
             format!("{scheme}://[{host}]:{port}")
@@ -335,6 +346,10 @@ mod tests {
             ["", "127.0.0.1:9000", "ftp://x", "http://x/path", "http://x?y", "http://user@x", "http://"]
         {
             assert!(TargetAddress::parse(wrong).is_err(), "{wrong}");
+        }
+        for port in ["http://x:99999", "https://[::1]:65536", "http://x:0", "http://x:"] {
+            let problem = TargetAddress::parse(port).unwrap_err();
+            assert!(problem.contains("a port that is not one from 1 to 65535"), "{problem}");
         }
     }
 }

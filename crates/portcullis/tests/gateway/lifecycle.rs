@@ -6,6 +6,7 @@ mod commands;
 mod demo;
 mod draining;
 mod explain;
+mod findings;
 mod operator;
 mod reload;
 mod waf;

@@ -105,7 +105,7 @@ fn programs_get_the_same_as_json() {
 }
 
 #[test]
-fn keys_that_do_not_exist_and_values_that_cannot_be_are_named_together() {
+fn keys_that_do_not_exist_values_that_cannot_be_and_what_is_not_there_are_named_together() {
     let text =
         "version: 1\nlisteners: []\nworkers: 0\nprotocol:\n  header_timout: 5s\n  body: 10\nservices: []\n";
     let folder = folder(&[("gateway.yaml", text)]);
@@ -114,9 +114,15 @@ fn keys_that_do_not_exist_and_values_that_cannot_be_are_named_together() {
     let problems: Vec<Value> = serde_json::from_str(&printed.stdout).unwrap();
     let place = |problem: &Value| (problem["line"].clone(), problem["path"].clone());
     let told: Vec<_> = problems.iter().map(place).collect();
-    let expected = [(3, "workers"), (5, "protocol.header_timout"), (6, "protocol.body")];
+    let expected = [
+        (2, "listeners"),
+        (3, "workers"),
+        (5, "protocol.header_timout"),
+        (6, "protocol.body"),
+        (7, "services"),
+    ];
     assert_eq!(told, expected.map(|(line, path)| (json!(line), json!(path))));
-    assert_eq!(problems[1]["suggestion"], "did you mean `header_timeout`?");
+    assert_eq!(problems[2]["suggestion"], "did you mean `header_timeout`?");
 }
 
 const SOUND: &str = r#"version: 1
