@@ -262,12 +262,17 @@ impl Door {
         let shared = &self.worker.shared;
         let current = self.worker.current();
         let snapshot = &current.snapshot;
-        let Some(place) = shared.admission.admit(socket.ip(), &snapshot.protocol) else {
+        let Some(mut place) = shared.admission.admit(&snapshot.protocol) else {
             return snapshot.metrics.connection_refused();
         };
+        // Behind a load balancer that speaks the PROXY protocol, the client is known when its header was read.
+        let is_announced = snapshot.listeners.get(self.listener).is_some_and(|it| it.proxy_protocol);
+        if !is_announced && !connection::has_share(&mut place, snapshot, socket.ip()) {
+            return snapshot.metrics.connection_refused();
+        }
         snapshot.metrics.connection_opened();
         let seat = shared.balance.seat(self.index);
-        let visit = Visit { socket, listener: self.listener, _place: place, seat };
+        let visit = Visit { socket, listener: self.listener, place, seat };
         if visit.seat.is_with(self.index) {
             return serve(&self.worker, stream, visit);
         }
@@ -299,7 +304,8 @@ fn serve(worker: &Rc<Worker>, stream: TcpStream, visit: Visit) {
     let entrance = Entrance { tls, proxy_protocol: listener.proxy_protocol };
     let busy = worker.begin();
     tokio::task::spawn_local(async move {
-        connection::serve(Rc::clone(busy.worker()), entrance, stream, visit.socket).await;
+        let mut visit = visit;
+        connection::serve(Rc::clone(busy.worker()), entrance, stream, &mut visit).await;
         metrics.connection_closed();
         drop((busy, visit));
     });
