@@ -155,6 +155,16 @@ impl Metrics {
         self.process.audit_failures.raise_to(failures);
     }
 
+    /// Counts an attempt to fetch a key set that failed.
+    pub fn key_set_failed(&self) {
+        self.process.key_set_failures.add(1);
+    }
+
+    /// Says how many key sets there are of which no keys can be used.
+    pub fn key_sets_missing(&self, count: usize) {
+        self.process.key_sets_missing.0.store(count as u64, Ordering::Relaxed);
+    }
+
     /// Says which generation of the configuration is in force.
     pub fn config_generation(&self, generation: u64) {
         self.process.config_generation.0.store(generation, Ordering::Relaxed);

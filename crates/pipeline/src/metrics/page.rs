@@ -125,6 +125,18 @@ impl Page {
                 process.audit_failures.value(),
             ),
             (
+                "portcullis_key_set_failures_total",
+                "counter",
+                "Failed attempts to fetch a key set.",
+                process.key_set_failures.value(),
+            ),
+            (
+                "portcullis_key_sets_missing",
+                "gauge",
+                "Key sets that are fetched and of which no keys can be used.",
+                process.key_sets_missing.value(),
+            ),
+            (
                 "portcullis_config_generation",
                 "gauge",
                 "The generation of the configuration in force.",

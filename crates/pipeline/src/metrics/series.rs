@@ -140,6 +140,8 @@ pub(super) struct ProcessSeries {
     pub(super) connections_refused: Count,
     pub(super) audit_dropped: Count,
     pub(super) audit_failures: Count,
+    pub(super) key_set_failures: Count,
+    pub(super) key_sets_missing: Count,
     pub(super) config_generation: Count,
     pub(super) config_reload_failures: Count,
 }

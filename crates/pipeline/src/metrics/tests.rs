@@ -169,6 +169,8 @@ fn upstreams_connections_and_the_rest() {
     metrics.audit_losses(4, 1);
     metrics.config_generation(7);
     metrics.config_reload_failed();
+    metrics.key_set_failed();
+    metrics.key_sets_missing(3);
     let page = read(&metrics.render());
     let second = [("service", "shop"), ("target", "10.0.0.2:80")];
     let outcome = [second[0], second[1], ("outcome", "timed_out")];
@@ -182,6 +184,8 @@ fn upstreams_connections_and_the_rest() {
         ("portcullis_connections_refused_total", 1.0),
         ("portcullis_audit_dropped_total", 5.0),
         ("portcullis_audit_failures_total", 2.0),
+        ("portcullis_key_set_failures_total", 1.0),
+        ("portcullis_key_sets_missing", 3.0),
         ("portcullis_config_generation", 7.0),
         ("portcullis_config_reload_failures_total", 1.0),
     ] {
