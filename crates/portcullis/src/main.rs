@@ -3,6 +3,7 @@
 mod commands;
 mod events;
 mod output;
+mod pid_file;
 mod waf;
 
 use std::process::ExitCode;

@@ -4,7 +4,7 @@ mod http2;
 mod lent;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -15,6 +15,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use portcullis_core::Reason;
+use portcullis_pipeline::Snapshot;
 use portcullis_pipeline::settings::Protocol;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -22,6 +23,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
 use crate::account::record_fault;
+use crate::admission;
+use crate::balance::Visit;
 use crate::client::Client;
 use crate::deadline::{Timer, before};
 use crate::exchange;
@@ -44,14 +47,15 @@ pub(crate) struct Entrance {
 }
 
 /// Serves a connection to its end. Failures of the connection concern nobody else, so there is no error.
-pub(crate) async fn serve(worker: Rc<Worker>, entrance: Entrance, stream: TcpStream, socket: SocketAddr) {
+pub(crate) async fn serve(worker: Rc<Worker>, entrance: Entrance, stream: TcpStream, visit: &mut Visit) {
     let protocol = worker.current().snapshot.protocol.clone();
     let mut timer = Timer::after(&worker.deadlines, protocol.handshake_timeout);
     // Boxed, like all that is not needed while a connection rests: its task keeps a place for each part.
-    let opening = Box::pin(open(entrance, stream, socket));
-    let Some(Ok((transport, socket, spoken))) = unless_draining(&worker, &mut timer, opening).await else {
+    let opening = Box::pin(open(&worker, entrance, stream, visit));
+    let Some(Ok((transport, spoken))) = unless_draining(&worker, &mut timer, opening).await else {
         return;
     };
+    let socket = visit.socket;
     let secure = matches!(transport, Transport::ServerTls(_));
     let (is_http2, ahead, transport) = match spoken {
         Spoken::Http2 => (true, Bytes::new(), transport),
@@ -95,21 +99,34 @@ enum Spoken {
 }
 
 async fn open(
+    worker: &Worker,
     entrance: Entrance,
     mut stream: TcpStream,
-    mut socket: SocketAddr,
-) -> io::Result<(Transport, SocketAddr, Spoken)> {
+    visit: &mut Visit,
+) -> io::Result<(Transport, Spoken)> {
     stream.set_nodelay(true)?;
     if entrance.proxy_protocol {
-        socket = read_proxy_header(&mut stream).await?.unwrap_or(socket);
+        visit.socket = read_proxy_header(&mut stream).await?.unwrap_or(visit.socket);
+        let current = worker.current();
+        // Before the handshake, which is the expensive part.
+        if !has_share(&mut visit.place, &current.snapshot, visit.socket.ip()) {
+            current.snapshot.metrics.connection_refused();
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
     }
-    let Some(config) = entrance.tls else { return Ok((Transport::Plain(stream), socket, Spoken::Unknown)) };
+    let Some(config) = entrance.tls else { return Ok((Transport::Plain(stream), Spoken::Unknown)) };
     let stream = TlsAcceptor::from(config).accept(stream).await?;
     let spoken = match stream.get_ref().1.alpn_protocol() {
         Some(b"h2") => Spoken::Http2,
         _ => Spoken::Http1,
     };
-    Ok((Transport::ServerTls(Box::new(stream)), socket, spoken))
+    Ok((Transport::ServerTls(Box::new(stream)), spoken))
+}
+
+/// Whether `address` may have one more connection. A proxy that is trusted to name its clients has as many as it needs:
+/// its connections carry many of them.
+pub(crate) fn has_share(place: &mut admission::Place, snapshot: &Snapshot, address: IpAddr) -> bool {
+    snapshot.ingress.client_address.trusts(address) || place.is_granted_to(address, &snapshot.protocol)
 }
 
 /// Reads the PROXY header and not a byte more. `None` when the proxy speaks for itself (its health checks).

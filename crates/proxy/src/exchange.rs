@@ -154,7 +154,7 @@ async fn admit<'s>(
         Err(Halt::Denied(denial)) => Err(denial),
         Err(Halt::KeysNeeded(source)) => {
             // Whether it brought anything shows when the stages run again.
-            let _: Result<_, _> = source.refresh(&*worker.shared.fetch, SystemClock.now()).await;
+            worker.shared.fetch_keys(&source, &current.snapshot).await;
             match current.snapshot.admit(head, notes, &mut Unobserved) {
                 Ok(admitted) => Ok(admitted),
                 Err(Halt::Denied(denial)) => Err(denial),

@@ -24,7 +24,9 @@ pub struct RawProtocol {
     pub body: Option<ByteSize>,
     /// How many connections may be open at once; more are closed as soon as they are accepted.
     pub connections: u32,
-    /// How many connections one address may have open at once.
+    /// How many connections one client's address may have open at once (of IPv6, one /64); more are closed. Behind a
+    /// load balancer that speaks the PROXY protocol, the client is the address that it names. The connections of
+    /// `client_address.trusted_proxies` are not counted by address: each carries many clients.
     pub connections_per_address: u32,
     /// How long a client may take to send a request's header section; then 408.
     pub header_timeout: Period,
