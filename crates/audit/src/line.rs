@@ -156,6 +156,11 @@ impl<'b> Line<'b> {
         self.out.push(b'}');
     }
 
+    /// A number as an item of a list.
+    pub(crate) fn item(&mut self, value: u64) {
+        self.digits(value);
+    }
+
     /// A text as an item of the list `key`.
     pub(crate) fn bounded_string(&mut self, key: Key, value: &[u8], limit: usize) {
         let kept = bounded(value, limit);

@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use portcullis_core::{Denial, Judgement, LimitState, Notes, Principal, Verdict};
+use portcullis_core::{Denial, Judgement, LimitState, Notes, Principal, ScanNotes, Verdict};
 
 use crate::line::{Line, key};
 use crate::moment::MomentWriter;
 
 /// The longest line that a record can become, with every text at its bound and every character escaped.
-pub const LONGEST_LINE: usize = 56 << 10;
+pub const LONGEST_LINE: usize = 62 << 10;
 
 /// Bytes kept of a path.
 const PATH_LIMIT: usize = 2048;
@@ -18,6 +18,11 @@ const PATH_LIMIT: usize = 2048;
 const TEXT_LIMIT: usize = 256;
 /// Items kept of any list.
 const LIST_LIMIT: usize = 8;
+/// Bytes kept of what a rule matched, and of where.
+const VALUE_LIMIT: usize = 64;
+const TARGET_LIMIT: usize = 96;
+/// Ids of rules kept.
+const RULES_LIMIT: usize = 64;
 
 /// What the record is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,6 +188,9 @@ fn write_grounds(line: &mut Line<'_>, notes: &Notes) {
             line.braces(|line| write_limit(line, limit));
         });
     }
+    if let Some(scan) = &notes.scan {
+        write_scan(line, scan);
+    }
     let ran = |verdict| !matches!(verdict, Verdict::NotReached | Verdict::Off);
     line.object(key!("stages"), |line| {
         for (stage, verdict) in notes.verdicts().filter(|&(_, verdict)| ran(verdict)) {
@@ -200,6 +208,24 @@ fn write_grounds(line: &mut Line<'_>, notes: &Notes) {
             for (stage, reason) in shadowed() {
                 line.entry(stage.name(), reason.code());
             }
+        });
+    }
+}
+
+/// What the scanner found: of every rule its id, of the first few what they matched.
+fn write_scan(line: &mut Line<'_>, scan: &ScanNotes) {
+    line.list(key!("waf.rule_ids"), RULES_LIMIT, &scan.rule_ids, |line, id| line.item(u64::from(*id)));
+    line.number(key!("waf.score"), scan.score);
+    if let Some(rule) = scan.refused_by {
+        line.number(key!("waf.refused_by"), u64::from(rule));
+    }
+    if !scan.matches.is_empty() {
+        line.list(key!("waf.matches"), LIST_LIMIT, &scan.matches, |line, found| {
+            line.braces(|line| {
+                line.number(key!("rule"), u64::from(found.rule));
+                line.text(key!("target"), &found.target, TARGET_LIMIT);
+                line.text(key!("value"), &found.value, VALUE_LIMIT);
+            });
         });
     }
 }
@@ -240,7 +266,7 @@ fn after_userinfo(host: &[u8]) -> &[u8] {
 mod tests {
     use std::sync::Arc;
 
-    use portcullis_core::{PrincipalKind, Reason, RequestId, StageId, Timestamp};
+    use portcullis_core::{PrincipalKind, Reason, RequestId, ScanMatch, StageId, Timestamp};
     use proptest::prelude::*;
     use serde_json::Value;
 
@@ -265,6 +291,16 @@ mod tests {
             remaining: 3,
             reset: Duration::ZERO,
             exceeded: false,
+        }
+    }
+
+    fn hit(text: &str) -> ScanMatch {
+        ScanMatch {
+            rule: u32::MAX,
+            target: text.to_owned(),
+            value: text.to_owned(),
+            transformations: Vec::new(),
+            message: String::new(),
         }
     }
 
@@ -364,6 +400,13 @@ mod tests {
         for stage in StageId::ALL {
             notes.record(stage, Verdict::Shadowed(Reason::UnsupportedTransferCoding));
         }
+        notes.scan = Some(Box::new(ScanNotes {
+            rule_ids: vec![u32::MAX; 100],
+            score: u64::MAX,
+            refused_by: Some(u32::MAX),
+            matches: vec![hit(&worst); 100],
+            answer: None,
+        }));
         for _ in 0..100 {
             notes.limits.push(LimitState { quota: u64::MAX, remaining: u64::MAX, ..limit(&worst) });
             notes.policies.push(worst.as_str().into());

@@ -2,6 +2,7 @@
 
 mod consequences;
 mod routing;
+mod scanning;
 mod unused;
 
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use portcullis_limit::{LimitStore, Limits, When};
 use portcullis_pipeline::metrics::{Metrics, TargetId};
 use portcullis_pipeline::settings::{ClientAddress, Forward, Listener, Protocol, Upstream, not_an_address};
 use portcullis_pipeline::{FieldRules, Ingress, PathTemplate, RouteLimits, RoutePlan, Service, Snapshot};
+use portcullis_waf::stage::Rulesets;
 use serde_json::Value;
 
 use crate::document::Document;
@@ -115,6 +117,15 @@ struct Compiler<'c> {
     problems: &'c mut Problems,
 }
 
+/// What plans of routes are made of.
+struct Parts<'p> {
+    authentication: &'p Authentication,
+    limits: &'p Limits,
+    rulesets: &'p mut Rulesets,
+    /// What `protocol.body` says, if it says anything.
+    largest_body: Option<ByteSize>,
+}
+
 /// One route on its way to a plan.
 struct RouteDraft<'c> {
     raw: &'c RawRoute,
@@ -174,10 +185,16 @@ impl Compiler<'_> {
             Authorization::check_syntax(&raw.authorization, folder, &place, self.problems);
             None
         };
-        let routes: Vec<RoutePlan> = drafts
-            .iter()
-            .map(|draft| self.plan(draft, &authentication, &limits, raw.protocol.body))
-            .collect();
+        let mut rulesets = Rulesets::compile(&raw.rulesets, folder, &root.key("rulesets"), self.problems);
+        let mut parts = Parts {
+            authentication: &authentication,
+            limits: &limits,
+            rulesets: &mut rulesets,
+            largest_body: raw.protocol.body,
+        };
+        let routes: Vec<RoutePlan> = drafts.iter().map(|draft| self.plan(draft, &mut parts)).collect();
+        rulesets.check_unused(self.problems);
+        self.check_room(&drafts, &routes, &protocol);
         self.warn_of_unused(raw, &drafts);
         if raw.protocol.body.is_none() {
             let largest = routes.iter().map(|route| route.forward.body).max();
@@ -185,7 +202,8 @@ impl Compiler<'_> {
         }
         let owned = routes.iter().flat_map(|route| route.forward.identity.iter().map(|(name, _)| name));
         let judged = judged_fields(raw, &drafts);
-        let fields = FieldRules::new(owned, &judged);
+        let is_scanned = routes.iter().any(|route| route.scan.is_on());
+        let fields = FieldRules::new(owned, &judged).keeping_removed(is_scanned);
         let ingress = Ingress { limits: protocol.head, target: raw.target, client_address, fields };
         let metrics = Arc::new(self.metrics(&drafts, &services));
         let snapshot = Snapshot {
@@ -358,13 +376,7 @@ impl Compiler<'_> {
         })
     }
 
-    fn plan(
-        &mut self,
-        draft: &RouteDraft<'_>,
-        authentication: &Authentication,
-        limits: &Limits,
-        largest_body: Option<ByteSize>,
-    ) -> RoutePlan {
+    fn plan(&mut self, draft: &RouteDraft<'_>, parts: &mut Parts<'_>) -> RoutePlan {
         let path = draft.path.key("policy");
         let policy = &draft.policy;
         let parameters = draft.template.iter().flat_map(|it| it.parameters().map(str::to_owned)).collect();
@@ -374,14 +386,20 @@ impl Compiler<'_> {
             parameters,
             authenticate: Authenticate::compile(
                 &policy.authenticate,
-                authentication,
+                parts.authentication,
                 &path.key("authenticate"),
                 self.problems,
             ),
             authorize: policy.authorize.mode,
-            limits: self.route_limits(policy, limits, &path.key("limit")),
+            limits: self.route_limits(policy, parts.limits, &path.key("limit")),
+            scan: self.scan(policy, parts.rulesets, &path.key("scan")),
             hardening: Hardening::compile(&policy.response, &path.key("response"), self.problems),
-            forward: Forward::compile(&policy.forward, largest_body, &path.key("forward"), self.problems),
+            forward: Forward::compile(
+                &policy.forward,
+                parts.largest_body,
+                &path.key("forward"),
+                self.problems,
+            ),
         }
     }
 

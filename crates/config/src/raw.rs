@@ -7,6 +7,7 @@ use portcullis_core::{Mode, Period, TargetRules};
 use portcullis_harden::RawResponse;
 use portcullis_limit::{RawLimit, RawLimitStore};
 use portcullis_pipeline::settings::{RawClientAddress, RawForward, RawListener, RawProtocol, RawUpstream};
+use portcullis_waf::stage::{RawRuleset, RawScan};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -51,6 +52,9 @@ pub struct RawConfig {
     /// Where the counters of the limits live.
     #[serde(default)]
     pub limit_store: RawLimitStore,
+    /// Rules of the scanner; routes name the set they use.
+    #[serde(default)]
+    pub rulesets: Vec<RawRuleset>,
     /// The record of every decision.
     #[serde(default)]
     pub audit: RawAudit,
@@ -123,6 +127,8 @@ pub struct RawPolicy {
     pub authorize: RawAuthorize,
     /// Which limits count.
     pub limit: RawRouteLimits,
+    /// How requests and answers are scanned.
+    pub scan: RawScan,
     /// How requests reach the service.
     pub forward: RawForward,
     /// What is done to answers.

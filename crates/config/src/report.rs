@@ -49,7 +49,9 @@ const LONGEST_BESIDE: usize = 60;
 fn one(document: &Document, located: &Located, paint: &Paint) -> String {
     let Located { problem, place } = located;
     let word = severity(problem.severity);
-    let message = shown(&problem.message);
+    // What other languages' loaders say comes with lines of its own.
+    let mut lines = problem.message.lines();
+    let message = shown(lines.next().unwrap_or_default());
     let suggestion = problem.suggestion.as_deref().map(shown);
     let mut out = String::new();
     let number = place.map(|place| place.line.to_string()).unwrap_or_default();
@@ -60,6 +62,9 @@ fn one(document: &Document, located: &Located, paint: &Paint) -> String {
     // Writing into a String cannot fail.
     let _ =
         writeln!(out, "{}{}", paint.severity(problem.severity, word), paint.strong(&format!(": {message}")));
+    for line in lines {
+        let _ = writeln!(out, "{gutter}   {}", shown(line));
+    }
     let _ = writeln!(out, "{gutter}{arrow} {}{position}{path}", shown(document.name()));
     let excerpt = place.and_then(|place| Excerpt::of(document, place));
     let Some(excerpt) = excerpt else {

@@ -115,6 +115,12 @@ reasons! {
     PolicyError = 403, "policy_error", "The request is not permitted.";
     /// More requests than a limit allows.
     RateLimited = 429, "rate_limited", "Too many requests.";
+    /// A rule of the scanner refuses the request. It tells nothing of which.
+    AttackDetected = 403, "attack_detected", "The request is not permitted.";
+    /// The scanner cannot take the body apart: what it does not see must not pass.
+    UnreadableBody = 400, "unreadable_body", "The request body cannot be read.";
+    /// A rule of the scanner refuses the service's answer.
+    ResponseBlocked = 403, "response_blocked", "The answer is not permitted.";
     /// The gateway itself is full.
     Overloaded = 503, "overloaded", "The gateway cannot take more requests at the moment.";
     /// The upstream refused or dropped the connection, or spoke no HTTP.

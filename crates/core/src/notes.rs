@@ -5,9 +5,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
 use smallvec::SmallVec;
 
-use crate::{Principal, Reason, RouteId, StageId, Timestamp};
+use crate::{Principal, Reason, RouteId, ScanAnswer, ScanNotes, StageId, Timestamp};
 
 /// 128 random bits that name one request everywhere: answer, service, audit, logs. Also a valid
 /// W3C trace id.
@@ -139,6 +140,8 @@ pub struct Notes {
     pub challenge: Option<Arc<Challenge>>,
     /// Why a credential was refused, more precisely than the client may know.
     pub credential_fault: Option<&'static str>,
+    /// What the scanner found, if it found anything.
+    pub scan: Option<Box<ScanNotes>>,
 }
 
 impl Notes {
@@ -156,7 +159,21 @@ impl Notes {
             policies: SmallVec::new(),
             challenge: None,
             credential_fault: None,
+            scan: None,
         }
+    }
+
+    /// How a rule of the scanner wants its refusal answered, if `reason` is such a refusal and the rule says it.
+    #[must_use]
+    pub fn answer_to(&self, reason: Reason) -> Option<&ScanAnswer> {
+        let is_by_rule = matches!(reason, Reason::AttackDetected | Reason::ResponseBlocked);
+        self.scan.as_ref().filter(|_| is_by_rule)?.answer.as_ref()
+    }
+
+    /// The status of the answer to a refusal for `reason`: that of the reason, unless the rule that refuses names one.
+    #[must_use]
+    pub fn status_of(&self, reason: Reason) -> StatusCode {
+        self.answer_to(reason).map_or(reason.status(), |answer| answer.status)
     }
 
     /// Records what `stage` decided.

@@ -21,13 +21,15 @@ pub enum StageId {
     Authorize,
     /// Does it come too often?
     Limit,
+    /// Does it, or the service's answer, look like an attack?
+    Scan,
     /// Handing the request to the service.
     Forward,
 }
 
 impl StageId {
     /// Every stage in order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Protocol,
         Self::Target,
         Self::Route,
@@ -35,6 +37,7 @@ impl StageId {
         Self::Authenticate,
         Self::Authorize,
         Self::Limit,
+        Self::Scan,
         Self::Forward,
     ];
 
@@ -52,6 +55,7 @@ impl StageId {
             Self::Authenticate => "authenticate",
             Self::Authorize => "authorize",
             Self::Limit => "limit",
+            Self::Scan => "scan",
             Self::Forward => "forward",
         }
     }

@@ -14,7 +14,7 @@ use crate::router::Parameters;
 use crate::snapshot::{RoutePlan, Snapshot};
 
 /// The proof that every stage that judges the head let the request pass (or only shadows it). Only
-/// [`Snapshot::admit`] makes one, and forwarding takes one: what was not judged cannot be forwarded.
+/// [`Snapshot::admit`] makes one, and [`Snapshot::examine`] takes one.
 #[derive(Debug)]
 pub struct Admitted<'s> {
     route: &'s RoutePlan,
@@ -24,6 +24,10 @@ impl<'s> Admitted<'s> {
     /// The plan by which the request was admitted.
     #[must_use]
     pub const fn route(&self) -> &'s RoutePlan {
+        self.route
+    }
+
+    pub(crate) const fn into_route(self) -> &'s RoutePlan {
         self.route
     }
 }

@@ -7,12 +7,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::request;
-use portcullis_core::{Denial, Head, Judgement, Notes, RequestId, RouteId, StageId, Timestamp, Verdict};
+use portcullis_core::{
+    Denial, Head, Judgement, Notes, Reason, RequestId, RouteId, StageId, Timestamp, Verdict,
+};
 use portcullis_oidc::KeySource;
+use portcullis_waf::stage::Detail;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::admit::{Halt, Observer};
+use crate::admit::{Admitted, Halt, Observer};
+use crate::examine::{Examined, Whole};
 use crate::receive::{Received, Unreceivable};
 use crate::snapshot::Snapshot;
 
@@ -59,6 +63,7 @@ pub struct StageStory {
 pub fn explain(
     snapshot: &Snapshot,
     mut parts: request::Parts,
+    body: &[u8],
     socket: SocketAddr,
     secure: bool,
     now: Timestamp,
@@ -102,20 +107,49 @@ pub fn explain(
         outcome = snapshot.admit(&head, &mut notes, &mut teller);
     }
     let denial = match outcome {
-        Ok(_) => None,
-        Err(Halt::Denied(denial)) => Some(denial),
-        Err(Halt::KeysNeeded(_)) => {
-            Some(Denial::new(StageId::Authenticate, portcullis_core::Reason::KeysUnavailable))
+        Ok(admitted) => {
+            let whole = Whole {
+                parts: &parts,
+                received: &received,
+                socket,
+                has_body: !body.is_empty(),
+                detail: Detail::Explanation,
+            };
+            examine(snapshot, admitted, &head, &whole, body, &mut notes, &mut teller).err()
         }
+        Err(Halt::Denied(denial)) => Some(denial),
+        Err(Halt::KeysNeeded(_)) => Some(Denial::new(StageId::Authenticate, Reason::KeysUnavailable)),
     };
     conclude(&notes, denial, teller.stories)
+}
+
+/// Lets the scanner see the request.
+fn examine(
+    snapshot: &Snapshot,
+    admitted: Admitted<'_>,
+    head: &Head<'_>,
+    whole: &Whole<'_>,
+    body: &[u8],
+    notes: &mut Notes,
+    teller: &mut Teller<'_>,
+) -> Result<(), Denial> {
+    if body.len() as u64 > admitted.route().forward.body {
+        return Err(Denial::new(StageId::Forward, Reason::BodyTooLarge));
+    }
+    match snapshot.examine(admitted, head, whole, notes, teller)? {
+        Examined::Cleared(_) => Ok(()),
+        Examined::NeedsBody(pending, mut scanning) => {
+            scanning.request_body(body);
+            pending.conclude(scanning, notes, teller).map(drop)
+        }
+    }
 }
 
 fn conclude(notes: &Notes, denial: Option<Denial>, stages: Vec<StageStory>) -> Explanation {
     let judgement = Judgement::of(notes, denial);
     Explanation {
         decision: judgement.decision.name(),
-        status: denial.map(|denial| denial.reason.status().as_u16()),
+        status: denial.map(|denial| notes.status_of(denial.reason).as_u16()),
         stage: judgement.stage.map(StageId::name),
         reason_code: judgement.reason.map(portcullis_core::Reason::code),
         stages,
@@ -169,6 +203,7 @@ impl Observer for Teller<'_> {
             StageId::Authenticate => caller(notes),
             StageId::Authorize => policies(notes),
             StageId::Limit => self.limits(notes),
+            StageId::Scan => findings(notes),
             StageId::Protocol | StageId::Target | StageId::Forward => Default::default(),
         };
         self.tell(stage, notes, rules, seen);
@@ -244,6 +279,27 @@ fn policies(notes: &Notes) -> (Vec<String>, Map<String, Value>) {
         seen.insert("scopes".to_owned(), json!(challenge.scopes));
     }
     (notes.policies.iter().map(ToString::to_string).collect(), seen)
+}
+
+/// The rules that matched, and what they matched.
+fn findings(notes: &Notes) -> (Vec<String>, Map<String, Value>) {
+    let mut seen = Map::new();
+    let Some(scan) = notes.scan.as_deref() else { return (Vec::new(), seen) };
+    seen.insert("score".to_owned(), json!(scan.score));
+    if let Some(rule) = scan.refused_by {
+        seen.insert("refused_by".to_owned(), json!(rule));
+    }
+    let matches = scan.matches.iter().map(|found| {
+        json!({
+            "rule": found.rule,
+            "message": found.message,
+            "target": found.target,
+            "transformations": found.transformations,
+            "value": found.value,
+        })
+    });
+    seen.insert("matches".to_owned(), matches.collect());
+    (scan.rule_ids.iter().map(ToString::to_string).collect(), seen)
 }
 
 fn micros(duration: Duration) -> f64 {

@@ -1,10 +1,11 @@
 //! Router, route plans, the snapshot and the order of the stages.
 //!
 //! A [`Snapshot`] is a whole compiled configuration. For each request the driver calls, in this order:
-//! [`Ingress::receive`] (one form for the request), [`Snapshot::admit`] (every stage that needs the head only), and
-//! then forwards what it got an [`Admitted`] for. The same calls serve live traffic and [`explain`].
+//! [`Ingress::receive`] (one form for the request), [`Snapshot::admit`] (every stage that needs the head only),
+//! [`Snapshot::examine`] (the scanner, which may need the body), and then forwards what it got a [`Cleared`] for. The same calls serve live traffic and [`explain`].
 
 pub mod admit;
+pub mod examine;
 pub mod explain;
 pub mod metrics;
 pub mod receive;
@@ -14,7 +15,9 @@ pub mod snapshot;
 pub mod template;
 
 pub use admit::{Admitted, Halt, Observer, Unobserved};
+pub use examine::{AnswerExamination, AnswerExamined, Cleared, Examined, Pending, Whole};
 pub use metrics::Metrics;
+pub use portcullis_waf::stage::{Detail, Scanning};
 pub use receive::{FieldRules, Host, Ingress, Received, Unreceivable};
 pub use router::{HostPattern, Parameters, RouteMatcher, Router};
 pub use snapshot::{RouteLimits, RoutePlan, Service, Snapshot};

@@ -36,6 +36,8 @@ pub struct Received {
     pub upgrade: Option<HeaderValue>,
     /// Whether the client takes trailers (`TE: trailers`), which gRPC asks for.
     pub takes_trailers: bool,
+    /// The fields that were removed, if [`FieldRules::keeping_removed`] asks for them.
+    pub removed: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// A request that has no one form.
@@ -100,7 +102,14 @@ impl Ingress {
         let target = Target::normalise(path, &self.target).map_err(Unreceivable::Target)?;
         let peer = self.client_address.resolve(socket, secure, &parts.headers);
         let hop = self.fields.clean(&mut parts.headers, parts.version).map_err(Unreceivable::Head)?;
-        Ok(Received { target, host, peer, upgrade: hop.upgrade, takes_trailers: hop.takes_trailers })
+        Ok(Received {
+            target,
+            host,
+            peer,
+            upgrade: hop.upgrade,
+            takes_trailers: hop.takes_trailers,
+            removed: hop.removed,
+        })
     }
 }
 
@@ -280,6 +289,8 @@ pub struct FieldRules {
     rules: HashMap<Box<str>, FieldRule>,
     /// What requests are judged by, as the configuration spells it.
     judged: HashSet<Box<str>>,
+    /// Whether someone asks what was removed.
+    keeps_removed: bool,
 }
 
 /// The one spelling of a name and its aliases.
@@ -292,6 +303,7 @@ fn folded(name: &str) -> String {
 struct HopByHop {
     upgrade: Option<HeaderValue>,
     takes_trailers: bool,
+    removed: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl FieldRules {
@@ -313,7 +325,14 @@ impl FieldRules {
         rules.extend(
             owned_by_configuration.into_iter().map(|name| (folded(name.as_str()).into(), FieldRule::Owned)),
         );
-        Self { sieve: NameSieve::new(rules.keys().map(AsRef::as_ref)), rules, judged }
+        let sieve = NameSieve::new(rules.keys().map(AsRef::as_ref));
+        Self { sieve, rules, judged, keeps_removed: false }
+    }
+
+    /// Has the removed fields kept beside the others, for the scanner, which sees requests as they came.
+    #[must_use]
+    pub fn keeping_removed(self, keeps_removed: bool) -> Self {
+        Self { keeps_removed, ..self }
     }
 
     /// Whether a field of this name must not reach a service. Services that read their headers from an
@@ -362,6 +381,10 @@ impl FieldRules {
             hop.upgrade = headers.get(UPGRADE).cloned();
         }
         for name in removed {
+            if self.keeps_removed {
+                let values = headers.get_all(&name).iter();
+                hop.removed.extend(values.map(|value| (name.clone(), value.clone())));
+            }
             headers.remove(name);
         }
         Ok(hop)

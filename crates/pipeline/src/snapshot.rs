@@ -10,6 +10,7 @@ use portcullis_authz::Authorization;
 use portcullis_core::{Mode, RouteId, ServiceId, Timestamp};
 use portcullis_harden::Hardening;
 use portcullis_limit::{LimitId, Limits};
+use portcullis_waf::stage::Scan;
 
 use crate::metrics::{Metrics, TargetId};
 use crate::receive::Ingress;
@@ -79,6 +80,8 @@ pub struct RoutePlan {
     pub authorize: Mode,
     /// Which limits count its requests.
     pub limits: RouteLimits,
+    /// How requests and answers are scanned.
+    pub scan: Scan,
     /// What is done to answers.
     pub hardening: Hardening,
     /// How requests are handed on.

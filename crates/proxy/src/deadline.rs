@@ -101,6 +101,11 @@ impl Timer {
         }
     }
 
+    /// Ends no later than `end`, in the table's own time.
+    pub(crate) fn end_by(&mut self, end: u64) {
+        self.set_end(self.at.min(end));
+    }
+
     /// The present, in the table's own time.
     pub(crate) fn now(&self) -> u64 {
         self.owner.now()

@@ -6,16 +6,17 @@ use std::time::Instant;
 
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
 use http::{HeaderValue, Method, Request, Response, StatusCode, request};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use portcullis_core::{Clock, Denial, Head, Notes, PrincipalKind, Reason, StageId, SystemClock, Verdict};
 use portcullis_harden::Exchange;
-use portcullis_pipeline::{Admitted, Halt, Received, RoutePlan, Unobserved};
+use portcullis_pipeline::{Admitted, Detail, Examined, Halt, Received, RoutePlan, Unobserved, Whole};
 
 use crate::account::{Account, Ending, Entry};
 use crate::body::{Lease, RequestBody, ResponseBody};
 use crate::client::Client;
 use crate::forward::{Answer, Forwarding, redactor_for};
 use crate::respond;
+use crate::scan;
 use crate::shared::{Current, Worker};
 use crate::wire;
 
@@ -74,15 +75,51 @@ async fn answer(
     if let Err(reason) = may_be_forwarded(&current, route, &incoming) {
         return refuse(&current, Denial::new(StageId::Forward, reason), account, Some(&head), &asker);
     }
+    let whole = Whole {
+        parts: &parts,
+        received: &received,
+        socket: client.socket,
+        has_body: !incoming.is_end_stream(),
+        detail: Detail::Record,
+    };
+    let examined = snapshot.examine(admitted, &head, &whole, &mut account.notes, &mut Unobserved);
+    let examined = match examined {
+        Ok(examined) => examined,
+        Err(denial) => return refuse(&current, denial, account, Some(&head), &asker),
+    };
     let protocol = &snapshot.protocol;
     let (body, progress) =
         RequestBody::new(incoming, route.forward.body, protocol.body_timeout, &current, &worker.deadlines);
     account.request_body = Some(Rc::clone(&progress));
+    let (cleared, body) = match examined {
+        Examined::Cleared(cleared) => (cleared, body),
+        // Boxed, as is what the answer goes through: routes that are not scanned would carry it too.
+        Examined::NeedsBody(pending, scanning) => {
+            let scan = scan::request(&worker, pending, scanning, body, &client, &mut account);
+            match Box::pin(scan).await {
+                Ok(judged) => judged,
+                Err(denial) => return refuse(&current, denial, account, Some(&head), &asker),
+            }
+        }
+    };
     // Boxed: it is handed through several futures, each of which would hold a place for it.
     let request = Box::new(Request::from_parts(parts, body));
     let forwarding =
         Forwarding { worker: &worker, current: &current, client: &client, received: &received, progress };
-    match forwarding.send(&admitted, request, &mut account).await {
+    let sent = forwarding.send(&cleared, request, &mut account).await;
+    let judged = match (sent, cleared.into_answer()) {
+        (Ok(answer), None) => Ok(answer),
+        (Err(reason), None) => Err(Denial::new(StageId::Forward, reason)),
+        (Ok(answer), Some(examination)) => {
+            let idle = route.forward.timeouts.idle;
+            Box::pin(scan::answer(&worker, examination, answer, idle, &mut account)).await
+        }
+        (Err(reason), Some(examination)) => {
+            examination.abandon(&mut account.notes);
+            Err(Denial::new(StageId::Forward, reason))
+        }
+    };
+    match judged {
         Ok(answer) => {
             let (response, spent) = finish(&client, &current, route, answer, account, &asker);
             if let Some(mut lease) = spent {
@@ -94,7 +131,7 @@ async fn answer(
             }
             response
         }
-        Err(reason) => refuse(&current, Denial::new(StageId::Forward, reason), account, None, &asker),
+        Err(denial) => refuse(&current, denial, account, None, &asker),
     }
 }
 

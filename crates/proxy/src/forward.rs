@@ -4,19 +4,21 @@ use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE};
+use http::header::{
+    ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HOST, IF_RANGE, RANGE, TE, TRANSFER_ENCODING, UPGRADE,
+};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, response};
 use hyper::body::{Body, Incoming};
 use portcullis_core::{Clock, NameSieve, Principal, Reason, SystemClock};
 use portcullis_harden::{Applies, Redaction, Redactor, remove_fields_of_the_whole_body};
 use portcullis_pipeline::settings::{Forward, ForwardedFields, Timeouts};
-use portcullis_pipeline::{Admitted, Received, RoutePlan};
+use portcullis_pipeline::{Cleared, Received, RoutePlan};
 use smallvec::SmallVec;
 
 use crate::account::{Account, Ending};
 use crate::attempt::{Attempt, Failure};
-use crate::body::{BodyProgress, Lease, RequestBody, ResponseBody, UpstreamBody};
+use crate::body::{BodyProgress, HeldBody, Lease, RequestBody, ResponseBody, UpstreamBody};
 use crate::client::Client;
 use crate::deadline::Timer;
 use crate::respond;
@@ -33,7 +35,7 @@ pub(crate) struct Answer {
 /// What comes after the head of an answer.
 pub(crate) enum AnswerBody {
     /// A body, and the connection it comes from.
-    Streaming { incoming: Incoming, lease: Lease, timer: Timer, end: u64 },
+    Streaming { incoming: Incoming, lease: Lease, timer: Timer, end: u64, held: Option<Box<HeldBody>> },
     /// Another protocol, spoken over this connection.
     Tunnel(Box<Tunnel>),
 }
@@ -54,14 +56,17 @@ impl Forwarding<'_> {
     /// The reason for the client, when there is no answer.
     pub(crate) async fn send(
         &self,
-        admitted: &Admitted<'_>,
+        cleared: &Cleared<'_>,
         mut request: Box<Request<RequestBody>>,
         account: &mut Account,
     ) -> Result<Answer, Reason> {
-        let route = admitted.route();
+        let route = cleared.route();
         let pool = self.current.pools.get(route.service.index()).ok_or(Reason::UpstreamUnavailable)?;
         let upgrade = self.offered_upgrade(route, pool, request.body().is_empty());
         self.prepare(&mut request, route, account, upgrade.as_ref());
+        if cleared.reads_answer() {
+            ask_for_the_plain_whole(request.headers_mut());
+        }
         let mut answer = self.try_targets(pool, &route.forward, request, account).await?;
         if answer.head.status == StatusCode::SWITCHING_PROTOCOLS {
             return Box::pin(self.change_protocol(answer, upgrade.is_some())).await;
@@ -177,7 +182,10 @@ impl Forwarding<'_> {
                 Ok((response, lease)) => {
                     account.upstream_duration = Some(started.elapsed());
                     let (head, incoming) = response.into_parts();
-                    return Ok(Answer { head, body: AnswerBody::Streaming { incoming, lease, timer, end } });
+                    return Ok(Answer {
+                        head,
+                        body: AnswerBody::Streaming { incoming, lease, timer, end, held: None },
+                    });
                 }
                 Err(failure) => failure,
             };
@@ -236,6 +244,11 @@ impl Forwarding<'_> {
 }
 
 impl AnswerBody {
+    /// Whether something of it may come.
+    pub(crate) fn is_streaming(&self) -> bool {
+        matches!(self, Self::Streaming { incoming, .. } if !incoming.is_end_stream())
+    }
+
     /// The body for the client; the account goes with it. If there is none, the connection that it would have come
     /// from is to be given back.
     pub(crate) fn into_response(
@@ -253,17 +266,19 @@ impl AnswerBody {
                 (ResponseBody::empty(), None)
             }
             // An answer to HEAD has no body whatever its length says (RFC 9110 section 9.3.2).
-            Self::Streaming { incoming, lease, .. }
-                if incoming.is_end_stream() || account.method == Method::HEAD =>
+            Self::Streaming { incoming, lease, held, .. }
+                if account.method == Method::HEAD
+                    || incoming.is_end_stream() && held.as_ref().is_none_or(|held| held.is_empty()) =>
             {
                 account.close(Ending::Complete);
                 (ResponseBody::empty(), Some(lease))
             }
-            Self::Streaming { incoming, lease, mut timer, end } => {
+            Self::Streaming { incoming, lease, mut timer, end, held } => {
                 timer.reset(timeouts.idle);
                 let body = ResponseBody::upstream(UpstreamBody {
                     incoming,
                     lease,
+                    held,
                     idle: timeouts.idle,
                     timer,
                     end,
@@ -277,6 +292,14 @@ impl AnswerBody {
             }
         }
     }
+}
+
+/// What is compressed, or only a part, the scanner cannot judge.
+fn ask_for_the_plain_whole(headers: &mut HeaderMap) {
+    headers.remove(RANGE);
+    headers.remove(IF_RANGE);
+    // Fails only when the map holds its maximum of 32768 fields; the answer is then scanned as it comes.
+    let _full = headers.try_insert(ACCEPT_ENCODING, HeaderValue::from_static("identity, *;q=0"));
 }
 
 /// What redaction has to do with an answer: nothing, something, or refuse it because it cannot be read.

@@ -20,6 +20,7 @@ mod housekeeping;
 mod observer;
 mod operator;
 mod respond;
+mod scan;
 mod shared;
 mod tls;
 mod transport;

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use portcullis_core::{Challenge, Denial, Head, Notes, Reason, RequestId, StageId};
 use portcullis_harden::Exchange;
@@ -22,13 +24,18 @@ pub(crate) fn refusal(
     let reason = denial.reason;
     let body = problem(reason, notes);
     let mut response = Response::new(Bytes::new());
-    *response.status_mut() = reason.status();
+    let answer = notes.answer_to(reason);
+    *response.status_mut() = notes.status_of(reason);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     headers.insert(X_REQUEST_ID, request_id_value(notes.request_id));
-    if reason.closes_connection() && head.is_none_or(|head| head.version < http::Version::HTTP_2) {
+    let closes = reason.closes_connection() || answer.is_some_and(|answer| answer.closes);
+    if closes && head.is_none_or(|head| head.version < http::Version::HTTP_2) {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    if let Some(location) = answer.and_then(|answer| answer.location.as_deref()) {
+        insert(headers, LOCATION, location);
     }
     add_reason_fields(snapshot, reason, notes, head, headers);
     *response.body_mut() = body;
@@ -75,7 +82,7 @@ pub(crate) fn raw_refusal(snapshot: &Snapshot, reason: Reason, id: RequestId, se
 }
 
 fn problem(reason: Reason, notes: &Notes) -> Bytes {
-    let status = reason.status();
+    let status = notes.status_of(reason);
     let title = status.canonical_reason().unwrap_or("Error");
     // Every text here is ours and needs no escaping, except what policies' authors wrote.
     let mut text = String::with_capacity(256);

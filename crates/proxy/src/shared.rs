@@ -18,6 +18,7 @@ use crate::admission::Admission;
 use crate::balance::Balance;
 use crate::deadline::Deadlines;
 use crate::event::{KeyWatch, Reporter};
+use crate::scan::Scanner;
 use crate::tls::{self, TlsError};
 use crate::upstream::{Availability, HealthBook, Pool};
 
@@ -150,6 +151,7 @@ pub(crate) struct Current {
 pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) deadlines: Rc<Deadlines>,
+    pub(crate) scanner: Scanner,
     current: RefCell<Rc<Current>>,
     connections: Cell<usize>,
     /// Told when the last connection ends.
@@ -164,6 +166,7 @@ impl Worker {
         Rc::new(Self {
             shared,
             deadlines: Deadlines::new(),
+            scanner: Scanner::default(),
             current: RefCell::new(Rc::new(current)),
             connections: Cell::new(0),
             idle: Notify::new(),

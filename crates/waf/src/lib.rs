@@ -11,4 +11,5 @@ pub mod operator;
 pub mod pairs;
 pub mod pattern;
 pub mod seclang;
+pub mod stage;
 pub mod transform;

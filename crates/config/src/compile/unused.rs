@@ -23,10 +23,14 @@ impl Compiler<'_> {
         let jwt = raw.authentication.jwt.iter().map(|method| &method.name);
         let api_keys = raw.authentication.api_keys.iter().map(|method| &method.name);
         let limits = raw.limits.iter().map(|limit| &limit.name);
-        let lists: [(_, Vec<&String>, _, _, _); 3] = [
+        let scanned = policies().filter(|policy| policy.scan.mode != Some(Mode::Off));
+        let scanned: HashSet<&String> = scanned.filter_map(|policy| policy.scan.ruleset.as_ref()).collect();
+        let rulesets = raw.rulesets.iter().map(|ruleset| &ruleset.name);
+        let lists: [(_, Vec<&String>, _, _, _); 4] = [
             (methods.key("jwt"), jwt.collect(), &asked, "takes the method", "authenticate.methods"),
             (methods.key("api_keys"), api_keys.collect(), &asked, "takes the method", "authenticate.methods"),
             (root.key("limits"), limits.collect(), &counted, "applies the limit", "limit.apply"),
+            (root.key("rulesets"), rulesets.collect(), &scanned, "scans with the ruleset", "scan.ruleset"),
         ];
         for (path, names, used, does, key) in lists {
             for (index, name) in names.into_iter().enumerate().filter(|(_, name)| !used.contains(name)) {

@@ -22,6 +22,9 @@ pub struct RawProtocol {
     /// The largest request body that any route may take; larger ones get 413. Default: 100MiB, or the largest
     /// `forward.body` if that is more.
     pub body: Option<ByteSize>,
+    /// How many bytes of bodies may be held back at once for the scanner, requests and answers together, per processor
+    /// core; what would take more gets 503. While it is scanned, a body takes up to four times its size.
+    pub buffered_bodies: ByteSize,
     /// How many connections may be open at once; more are closed as soon as they are accepted.
     pub connections: u32,
     /// How many connections one client's address may have open at once (of IPv6, one /64); more are closed. Behind a
@@ -59,6 +62,7 @@ impl Default for RawProtocol {
             header_size: ByteSize::kib(8),
             header_total: ByteSize::kib(32),
             body: None,
+            buffered_bodies: ByteSize::mib(64),
             connections: 20_000,
             connections_per_address: 1_024,
             header_timeout: Period::secs(10),
@@ -128,6 +132,8 @@ pub struct Protocol {
     pub head: HeadLimits,
     /// Bytes of a body.
     pub body: u64,
+    /// Bytes of all bodies that are held back, per worker.
+    pub buffered_bodies: u64,
     /// Connections in all.
     pub connections: usize,
     /// Connections of one address.
@@ -169,6 +175,7 @@ impl Protocol {
         let request_line = size("request_line", raw.request_line, 64, 64 << 10);
         let header_size = size("header_size", raw.header_size, 256, 256 << 10);
         let header_total = size("header_total", raw.header_total, 1 << 10, 1 << 20);
+        size("buffered_bodies", raw.buffered_bodies, 1 << 16, LARGEST_BODY.0);
         let body = raw.body.map_or(DEFAULT_BODY, |body| {
             size("body", body, 0, LARGEST_BODY.0);
             body
@@ -187,6 +194,7 @@ impl Protocol {
         Self {
             head: HeadLimits { request_line, header_count, header_size, header_total },
             body: body.0,
+            buffered_bodies: raw.buffered_bodies.0,
             connections,
             connections_per_address,
             header_timeout: positive("header_timeout", raw.header_timeout, path, problems),

@@ -11,6 +11,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Uri, request};
 use portcullis_core::{Clock, SystemClock};
 use portcullis_pipeline::explain::{Explanation, StageStory, explain};
 use portcullis_proxy::fetcher;
+use serde_json::Value;
 
 use crate::output::{self, Format};
 
@@ -21,7 +22,8 @@ pub(crate) struct Arguments {
     /// The URL of the request; a path alone will do.
     #[arg(required_unless_present = "request", conflicts_with = "request")]
     url: Option<String>,
-    /// A file with the request as it would be sent (`GET /orders/42 HTTP/1.1`, header lines), or `-` for standard input.
+    /// A file with the request as it would be sent (`GET /orders/42 HTTP/1.1`, header lines, an empty line, the body), or
+    /// `-` for standard input.
     #[arg(long, value_name = "FILE")]
     request: Option<PathBuf>,
     /// The method.
@@ -46,14 +48,15 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     output::problems(&compiled);
     let Some(unrecorded) = compiled.snapshot else { return Ok(ExitCode::FAILURE) };
     let snapshot = unrecorded.without_record();
-    let parts = match &arguments.request {
+    let (parts, body) = match &arguments.request {
         Some(path) => read_request(path)?,
-        None => build_request(arguments)?,
+        None => (build_request(arguments)?, Vec::new()),
     };
     let fetch = fetcher()?;
     let socket = SocketAddr::new(arguments.client, 0);
-    let explanation =
-        explain(&snapshot, parts, socket, arguments.tls, SystemClock.now(), |source| fetch.refresh(source));
+    let explanation = explain(&snapshot, parts, &body, socket, arguments.tls, SystemClock.now(), |source| {
+        fetch.refresh(source);
+    });
     match arguments.format {
         Format::Json => output::line(&serde_json::to_string_pretty(&explanation)?)?,
         Format::Text => output::line(describe(&explanation).trim_end())?,
@@ -80,17 +83,19 @@ fn build_request(arguments: &Arguments) -> anyhow::Result<request::Parts> {
     assemble(method, &target, fields)
 }
 
-fn read_request(path: &Path) -> anyhow::Result<request::Parts> {
-    const LARGEST: u64 = 1 << 20;
-    let mut text = String::new();
+fn read_request(path: &Path) -> anyhow::Result<(request::Parts, Vec<u8>)> {
+    const LARGEST: u64 = 16 << 20;
+    let mut bytes = Vec::new();
     if path == Path::new("-") {
-        std::io::stdin().take(LARGEST).read_to_string(&mut text)?;
+        std::io::stdin().take(LARGEST).read_to_end(&mut bytes)?;
     } else {
         let file = std::fs::File::open(path).with_context(|| format!("cannot read `{}`", path.display()))?;
         file.take(LARGEST)
-            .read_to_string(&mut text)
+            .read_to_end(&mut bytes)
             .with_context(|| format!("cannot read `{}`", path.display()))?;
     }
+    let (head, body) = split_at_body(&bytes);
+    let text = std::str::from_utf8(head).context("the head of the request is not text")?;
     let mut lines = text.lines();
     let first = lines.next().unwrap_or_default();
     let mut words = first.split(' ');
@@ -108,7 +113,19 @@ fn read_request(path: &Path) -> anyhow::Result<request::Parts> {
             Ok((name.to_owned(), value.trim().to_owned()))
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
-    assemble(method, target, fields)
+    Ok((assemble(method, target, fields)?, body.to_vec()))
+}
+
+/// The head and what follows the empty line after it.
+fn split_at_body(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let mut at = 0;
+    for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+        at += line.len();
+        if matches!(line, b"\n" | b"\r\n") {
+            break;
+        }
+    }
+    bytes.split_at_checked(at).unwrap_or((bytes, b""))
 }
 
 fn assemble(method: Method, target: &str, fields: Vec<(String, String)>) -> anyhow::Result<request::Parts> {
@@ -142,7 +159,29 @@ fn describe_stage(story: &StageStory, text: &mut String) {
         let _ = writeln!(text, "    by    {}", story.rules.join(", "));
     }
     for (key, value) in &story.seen {
+        if let ("matches", Some(matches)) = (key.as_str(), value.as_array()) {
+            matches.iter().for_each(|found| describe_match(found, text));
+            continue;
+        }
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let _ = writeln!(text, "    saw   {key} = {value}");
+    }
+}
+
+/// What a rule of the scanner matched, in one line.
+fn describe_match(found: &Value, text: &mut String) {
+    let word = |key: &str| found.get(key).and_then(Value::as_str).unwrap_or_default();
+    let rule = found.get("rule").and_then(Value::as_u64).unwrap_or_default();
+    let steps: Vec<&str> = found
+        .get("transformations")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let steps = if steps.is_empty() { String::new() } else { format!(" after {}", steps.join(", ")) };
+    let _ = writeln!(text, "    match {rule} {}: {:?}{steps}", word("target"), word("value"));
+    if !word("message").is_empty() {
+        let _ = writeln!(text, "          {}", word("message").escape_debug());
     }
 }

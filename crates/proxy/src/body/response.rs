@@ -10,6 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use portcullis_harden::{Redactor, remove_fields_of_the_whole_body};
 
+use super::HeldBody;
 use crate::account::{Account, Ending};
 use crate::client::UnderWay;
 use crate::deadline::Timer;
@@ -36,6 +37,8 @@ enum Content {
 pub(crate) struct UpstreamBody {
     pub(crate) incoming: Incoming,
     pub(crate) lease: Lease,
+    /// What the scanner had held back of it, which comes first.
+    pub(crate) held: Option<Box<HeldBody>>,
     /// The longest time between two pieces.
     pub(crate) idle: Duration,
     /// Ends at the next pause or at the end of all time for this exchange, whichever comes first.
@@ -80,6 +83,19 @@ impl Lease {
             Some(connection) => connection.poll_read_already(incoming),
             None => Pin::new(incoming).poll_frame(cx),
         }
+    }
+
+    /// The next piece of the body, reading from the connection as needed.
+    pub(crate) fn poll_next(
+        &mut self,
+        incoming: &mut Incoming,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        if let Poll::Ready(piece) = self.poll_read_already(incoming, cx) {
+            return Poll::Ready(piece.map(|piece| piece.map_err(|_| BrokenOff)));
+        }
+        self.drive(cx);
+        self.poll_read_already(incoming, cx).map(|piece| piece.map(|piece| piece.map_err(|_| BrokenOff)))
     }
 
     /// Gives the connection back for the next request.
@@ -140,12 +156,14 @@ impl UpstreamBody {
 
     /// The next piece from the service, reading from its connection as needed.
     fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        if let Poll::Ready(piece) = self.lease.poll_read_already(&mut self.incoming, cx) {
-            return Poll::Ready(piece.map(|piece| piece.map_err(|_| BrokenOff)));
+        if let Some(held) = &mut self.held {
+            match held.next() {
+                Some(frame) => return Poll::Ready(Some(Ok(frame))),
+                None => self.held = None,
+            }
         }
-        self.lease.drive(cx);
-        match self.lease.poll_read_already(&mut self.incoming, cx) {
-            Poll::Ready(piece) => Poll::Ready(piece.map(|piece| piece.map_err(|_| BrokenOff))),
+        match self.lease.poll_next(&mut self.incoming, cx) {
+            Poll::Ready(piece) => Poll::Ready(piece),
             Poll::Pending => self.timer.poll_expired(cx).map(|()| Some(Err(BrokenOff))),
         }
     }
@@ -158,7 +176,7 @@ impl UpstreamBody {
     ) -> Result<Option<Frame<Bytes>>, NotRedactable> {
         let pause = self.timer.now().saturating_add(u64::try_from(self.idle.as_millis()).unwrap_or(u64::MAX));
         self.timer.set_end(pause.min(self.end));
-        let is_last = self.incoming.is_end_stream();
+        let is_last = self.is_all_there();
         let frame = match frame.into_data() {
             Err(frame) => Some(self.pass_trailers(frame)),
             Ok(data) => self.redact(data, is_last)?.map(Frame::data),
@@ -212,6 +230,18 @@ impl UpstreamBody {
         (!rest.is_empty()).then(|| rest.freeze())
     }
 
+    fn size_hint(&self) -> SizeHint {
+        let mut hint = self.incoming.size_hint();
+        if let Some(held) = &self.held {
+            let most = hint.upper().map(|most| most.saturating_add(held.len()));
+            hint.set_lower(hint.lower().saturating_add(held.len()));
+            if let Some(most) = most {
+                hint.set_upper(most);
+            }
+        }
+        hint
+    }
+
     fn complete(&mut self, cx: &mut Context<'_>) {
         self.lease.give_back(cx);
         self.close(Ending::Complete);
@@ -223,8 +253,13 @@ impl UpstreamBody {
         }
     }
 
+    /// Whether nothing more comes from the service or from what was held back of it.
+    fn is_all_there(&self) -> bool {
+        self.held.as_ref().is_none_or(|held| held.is_empty()) && self.incoming.is_end_stream()
+    }
+
     fn is_finished(&self) -> bool {
-        !self.is_broken && self.incoming.is_end_stream() && self.redactor.is_none() && self.trailers.is_none()
+        !self.is_broken && self.is_all_there() && self.redactor.is_none() && self.trailers.is_none()
     }
 }
 
@@ -276,7 +311,7 @@ impl Body for ResponseBody {
             Content::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             // A redacted body is as long as it turns out to be.
             Content::Upstream(body) if body.is_redacted => SizeHint::default(),
-            Content::Upstream(body) => body.incoming.size_hint(),
+            Content::Upstream(body) => body.size_hint(),
         }
     }
 }

@@ -1,0 +1,44 @@
+//! What the scanner found in a request and its answer.
+
+use http::StatusCode;
+
+/// What the scanner found. There are only notes where a rule matched.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ScanNotes {
+    /// Every rule that matched and asks for a log entry, in the order in which they matched.
+    pub rule_ids: Vec<u32>,
+    /// The anomaly score of the request or of its answer, whichever is higher; 0 if the rules keep none.
+    pub score: u64,
+    /// What they matched, of the first of them.
+    pub matches: Vec<ScanMatch>,
+    /// The rule that refused, or would have.
+    pub refused_by: Option<u32>,
+    /// How it wants the refusal answered, if not with the status of the reason.
+    pub answer: Option<ScanAnswer>,
+}
+
+/// What one rule matched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScanMatch {
+    /// The rule.
+    pub rule: u32,
+    /// The variable and its name, such as `ARGS:comment`; cut.
+    pub target: String,
+    /// What was found in it: cut, and with the letters and digits of its middle masked.
+    pub value: String,
+    /// Names of the transformations it went through. Only kept for explanations.
+    pub transformations: Vec<&'static str>,
+    /// What the rule says of itself. Only kept for explanations.
+    pub message: String,
+}
+
+/// How a rule wants a refusal answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScanAnswer {
+    /// The status: 3xx with a location, otherwise 4xx or 5xx.
+    pub status: StatusCode,
+    /// Where a redirect leads.
+    pub location: Option<String>,
+    /// Whether the connection is closed.
+    pub closes: bool,
+}

@@ -1,0 +1,236 @@
+//! What is judged after the head: the whole request by the scanner's rules, and then its answer.
+
+use std::net::SocketAddr;
+
+use http::{HeaderMap, StatusCode, Version, request};
+use portcullis_core::{Denial, Head, Notes, PrincipalKind, Reason, StageId, Verdict};
+use portcullis_waf::stage::{Detail, Outcome, RequestView, Scanning};
+
+use crate::admit::{Admitted, Observer};
+use crate::receive::Received;
+use crate::snapshot::{RoutePlan, Snapshot};
+
+/// The proof that every stage let the whole request pass (or only shadows it). Only [`Snapshot::examine`] and
+/// [`Pending::conclude`] make one, and forwarding takes one: what was not judged cannot be forwarded.
+#[derive(Debug)]
+pub struct Cleared<'s> {
+    route: &'s RoutePlan,
+    scanning: Option<Box<Scanning>>,
+}
+
+/// How far an examination came with the head alone.
+#[derive(Debug)]
+pub enum Examined<'s> {
+    /// To its end.
+    Cleared(Cleared<'s>),
+    /// The rules want to see the body.
+    NeedsBody(Pending<'s>, Box<Scanning>),
+}
+
+/// An examination that goes on once the rules have seen the body: wherever that is, since it may take long.
+#[derive(Debug)]
+pub struct Pending<'s> {
+    route: &'s RoutePlan,
+    detail: Detail,
+}
+
+/// The examination of an answer.
+#[derive(Debug)]
+pub struct AnswerExamination(Box<Scanning>);
+
+/// How far the examination of an answer came with its head alone.
+#[derive(Debug)]
+pub enum AnswerExamined {
+    /// To its end.
+    Cleared,
+    /// The rules want to see so many bytes of the body.
+    NeedsBody(AnswerExamination, u64),
+}
+
+/// The request that is examined, beside its head.
+#[derive(Debug, Clone, Copy)]
+pub struct Whole<'r> {
+    /// Its head as it came, but for the fields.
+    pub parts: &'r request::Parts,
+    /// What became of it on the way in.
+    pub received: &'r Received,
+    /// The connection.
+    pub socket: SocketAddr,
+    /// Whether a body follows.
+    pub has_body: bool,
+    /// How much is told.
+    pub detail: Detail,
+}
+
+impl Snapshot {
+    /// Runs the rules of the scanner over the head of a request that was admitted, and over its body if it has none or they
+    /// need none.
+    ///
+    /// # Errors
+    /// When a rule refuses.
+    pub fn examine<'s, O: Observer>(
+        &self,
+        admitted: Admitted<'s>,
+        head: &Head<'_>,
+        whole: &Whole<'_>,
+        notes: &mut Notes,
+        observer: &mut O,
+    ) -> Result<Examined<'s>, Denial> {
+        let route = admitted.into_route();
+        if !route.scan.is_on() {
+            notes.record(StageId::Scan, Verdict::Off);
+            observer.done(StageId::Scan, notes);
+            return Ok(Examined::Cleared(Cleared { route, scanning: None }));
+        }
+        let principal = notes.principal.clone().filter(|it| it.kind != PrincipalKind::Anonymous);
+        let target = raw_target(whole.parts);
+        let view = RequestView {
+            client: SocketAddr::new(head.peer.client, whole.socket.port()),
+            now: head.now.to_system_time(),
+            id: notes.request_id,
+            principal: principal.as_ref().map(|principal| principal.id.as_str()),
+            method: head.method.as_str(),
+            target: target.as_bytes(),
+            host: whole.received.host.authority().as_bytes(),
+            version: head.version,
+            headers: head.headers,
+            removed: &whole.received.removed,
+            has_body: whole.has_body,
+        };
+        let pending = Pending { route, detail: whole.detail };
+        let Some(mut scanning) = route.scan.begin(&view) else {
+            return Ok(Examined::Cleared(Cleared { route, scanning: None }));
+        };
+        if whole.has_body && scanning.wants_body() && !matches!(scanning.outcome(), Outcome::Refused(_)) {
+            return Ok(Examined::NeedsBody(pending, scanning));
+        }
+        scanning.request_body(b"");
+        pending.conclude(scanning, notes, observer).map(Examined::Cleared)
+    }
+}
+
+impl<'s> Pending<'s> {
+    /// The plan by which the request was admitted.
+    #[must_use]
+    pub const fn route(&self) -> &'s RoutePlan {
+        self.route
+    }
+
+    /// Ends the examination of a request whose body the rules have seen.
+    ///
+    /// # Errors
+    /// When a rule refuses, or has not seen the body.
+    pub fn conclude<O: Observer>(
+        self,
+        mut scanning: Box<Scanning>,
+        notes: &mut Notes,
+        observer: &mut O,
+    ) -> Result<Cleared<'s>, Denial> {
+        let outcome = match scanning.outcome() {
+            Outcome::Passed if !scanning.saw_request() => Outcome::Refused(Reason::UnreadableBody),
+            outcome => outcome,
+        };
+        notes.record(StageId::Scan, verdict(outcome));
+        let refusal = match outcome {
+            Outcome::Refused(reason) => {
+                scanning.finish(notes, self.detail);
+                Some(reason)
+            }
+            Outcome::Passed | Outcome::Shadowed(_) => {
+                scanning.note(notes, self.detail);
+                None
+            }
+        };
+        observer.done(StageId::Scan, notes);
+        match refusal {
+            Some(reason) => Err(Denial::new(StageId::Scan, reason)),
+            None => Ok(Cleared { route: self.route, scanning: Some(scanning) }),
+        }
+    }
+}
+
+impl<'s> Cleared<'s> {
+    /// The plan by which the request was admitted.
+    #[must_use]
+    pub const fn route(&self) -> &'s RoutePlan {
+        self.route
+    }
+
+    /// Whether the rules want bodies of answers, which must then not be compressed.
+    #[must_use]
+    pub fn reads_answer(&self) -> bool {
+        self.scanning.is_some() && self.route.scan.reads_answers()
+    }
+
+    /// Goes on with the answer, if there are rules.
+    #[must_use]
+    pub fn into_answer(self) -> Option<AnswerExamination> {
+        self.scanning.map(AnswerExamination)
+    }
+}
+
+impl AnswerExamination {
+    /// Runs the rules over the head of the answer, and over its body if it has none or they need none.
+    ///
+    /// # Errors
+    /// When a rule refuses.
+    pub fn head(
+        mut self,
+        status: StatusCode,
+        version: Version,
+        headers: &HeaderMap,
+        has_body: bool,
+        notes: &mut Notes,
+    ) -> Result<AnswerExamined, Denial> {
+        self.0.answer_head(status, version, headers);
+        let is_refused = matches!(self.0.outcome(), Outcome::Refused(_));
+        if let Some(most) = self.0.wants_answer().filter(|_| has_body && !is_refused) {
+            return Ok(AnswerExamined::NeedsBody(self, most));
+        }
+        self.0.answer_body(b"");
+        self.conclude(notes).map(|()| AnswerExamined::Cleared)
+    }
+
+    /// Runs the rules over the body of the answer, or its beginning. What takes long, takes it here.
+    #[must_use]
+    pub fn body(mut self, body: &[u8]) -> Self {
+        self.0.answer_body(body);
+        self
+    }
+
+    /// Ends the examination.
+    ///
+    /// # Errors
+    /// When a rule refuses.
+    pub fn conclude(mut self, notes: &mut Notes) -> Result<(), Denial> {
+        self.0.finish(notes, Detail::Record);
+        let outcome = self.0.outcome();
+        notes.record(StageId::Scan, verdict(outcome));
+        match outcome {
+            Outcome::Refused(reason) => Err(Denial::new(StageId::Scan, reason)),
+            Outcome::Passed | Outcome::Shadowed(_) => Ok(()),
+        }
+    }
+
+    /// Ends the examination of a request that got no answer.
+    pub fn abandon(mut self, notes: &mut Notes) {
+        self.0.finish(notes, Detail::Record);
+    }
+}
+
+const fn verdict(outcome: Outcome) -> Verdict {
+    match outcome {
+        Outcome::Passed => Verdict::Passed,
+        Outcome::Shadowed(reason) => Verdict::Shadowed(reason),
+        Outcome::Refused(reason) => Verdict::Denied(reason),
+    }
+}
+
+/// The target as the client wrote it. In HTTP/2 it is written in pieces.
+fn raw_target(parts: &request::Parts) -> std::borrow::Cow<'_, str> {
+    match (parts.uri.authority(), parts.uri.path_and_query()) {
+        (Some(_), _) if parts.version < Version::HTTP_2 => parts.uri.to_string().into(),
+        (_, Some(target)) => target.as_str().into(),
+        (_, None) => "/".into(),
+    }
+}

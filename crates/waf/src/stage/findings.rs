@@ -1,0 +1,128 @@
+//! What is told about matches. The values come from clients, and may be their secrets: for the record they are cut, and the
+//! letters and digits of their middle masked, so that it shows what looked like an attack and not what it said.
+
+use portcullis_core::{ScanMatch, ScanNotes};
+
+use super::scan::Detail;
+use crate::engine::{MatchedValue, RuleMatch, Transaction};
+
+/// Rules of which is told what they matched.
+const MOST_RULES: usize = 8;
+const MOST_RULES_EXPLAINED: usize = 1000;
+/// Values told of each rule in an explanation.
+const MOST_VALUES: usize = 8;
+/// Bytes kept of a value, and of the name of a target.
+const LONGEST_VALUE: usize = 64;
+const LONGEST_VALUE_EXPLAINED: usize = 200;
+const LONGEST_TARGET: usize = 96;
+/// How many characters at either end of a value are left as they are, at most.
+const KEPT_ENDS: usize = 4;
+
+/// Where the rules of the Core Rule Set, in its present and its last version, keep the score that decides.
+const SCORES: [&str; 4] = [
+    "blocking_inbound_anomaly_score",
+    "blocking_outbound_anomaly_score",
+    "anomaly_score",
+    "outbound_anomaly_score",
+];
+
+/// Words in names of targets whose values are secrets in all likelihood.
+const SECRET_NAMES: [&str; 9] =
+    ["authorization", "cookie", "passw", "pwd", "secret", "token", "api-key", "apikey", "api_key"];
+
+pub(super) fn notes(transaction: &Transaction, detail: Detail) -> ScanNotes {
+    let all = transaction.matches();
+    let matches = match detail {
+        Detail::Record => all.iter().take(MOST_RULES).filter_map(recorded).collect(),
+        Detail::Explanation => all.iter().take(MOST_RULES_EXPLAINED).flat_map(explained).collect(),
+    };
+    let score = SCORES.iter().map(|name| transaction.tx_number(name)).max().unwrap_or_default();
+    ScanNotes {
+        rule_ids: all.iter().map(|found| found.rule_id).collect(),
+        score: u64::try_from(score).unwrap_or_default(),
+        matches,
+        refused_by: None,
+        answer: None,
+    }
+}
+
+fn recorded(found: &RuleMatch) -> Option<ScanMatch> {
+    let value = found.values.first()?;
+    let text = if value.sanitised {
+        String::new()
+    } else {
+        masked(&cut(&value.found, LONGEST_VALUE), &value.target)
+    };
+    Some(ScanMatch {
+        rule: found.rule_id,
+        target: cut(value.target.as_bytes(), LONGEST_TARGET),
+        value: text,
+        transformations: Vec::new(),
+        message: String::new(),
+    })
+}
+
+fn explained(found: &RuleMatch) -> impl Iterator<Item = ScanMatch> + '_ {
+    found.values.iter().take(MOST_VALUES).map(|value| ScanMatch {
+        rule: found.rule_id,
+        target: cut(value.target.as_bytes(), LONGEST_TARGET),
+        value: shown(value),
+        transformations: value.transformations.clone(),
+        message: found.message.clone(),
+    })
+}
+
+/// Who explains a request has it at hand; what it proves its sender by is not shown all the same.
+fn shown(value: &MatchedValue) -> String {
+    let text = cut(&value.found, LONGEST_VALUE_EXPLAINED);
+    if value.sanitised || is_secret(&value.target) { masked(&text, &value.target) } else { text }
+}
+
+fn is_secret(target: &str) -> bool {
+    let target = target.to_ascii_lowercase();
+    SECRET_NAMES.iter().any(|name| target.contains(name))
+}
+
+/// The first bytes of a value, as text.
+fn cut(value: &[u8], longest: usize) -> String {
+    let Some(kept) = value.get(..longest) else { return String::from_utf8_lossy(value).into_owned() };
+    let mut text = String::new();
+    for chunk in kept.utf8_chunks() {
+        text.push_str(chunk.valid());
+        // A character that the cut went through is left out.
+        if !chunk.invalid().is_empty() && !kept.ends_with(chunk.invalid()) {
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    text
+}
+
+fn masked(text: &str, target: &str) -> String {
+    let count = text.chars().count();
+    let kept = if is_secret(target) { 0 } else { KEPT_ENDS.min(count / 4) };
+    let is_middle = |at: usize| at >= kept && at < count - kept;
+    text.chars()
+        .enumerate()
+        .map(|(at, character)| if is_middle(at) && character.is_alphanumeric() { '*' } else { character })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{cut, masked};
+
+    #[test]
+    fn the_middle_of_a_value_is_masked() {
+        assert_eq!(masked("1' OR 'a'='a' -- ", "ARGS:id"), "1' O* '*'='*' -- ");
+        assert_eq!(masked("abc", "ARGS:id"), "***");
+        assert_eq!(masked("hunter2 and more", "ARGS:Password"), "******* *** ****");
+        assert_eq!(masked("Bearer a.b", "REQUEST_HEADERS:Authorization"), "****** *.*");
+    }
+
+    #[test]
+    fn a_cut_tears_no_character() {
+        assert_eq!(cut("ab\u{1f600}c".as_bytes(), 4), "ab");
+        assert_eq!(cut(b"a\xffb", 3), "a\u{fffd}b");
+        assert_eq!(cut(b"a\xffbcd", 3), "a\u{fffd}b");
+    }
+}

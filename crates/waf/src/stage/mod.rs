@@ -1,0 +1,19 @@
+//! The scanner as a stage of the gateway: named rulesets, what routes make of them, and one request's way through them.
+//!
+//! - `raw`: what the configuration says.
+//! - `generated`: the rules that follow from it, around the files it names.
+//! - `rulesets`: all of it compiled; what routes have in common is compiled once.
+//! - `scan`: one request and its answer.
+//! - `findings`: what is told about them, without what must not be told.
+
+mod findings;
+mod generated;
+mod raw;
+mod rulesets;
+mod scan;
+#[cfg(test)]
+mod tests;
+
+pub use raw::{RawExclusion, RawRuleset, RawScan, RawThresholds, RuleIds};
+pub use rulesets::Rulesets;
+pub use scan::{Detail, Outcome, RequestView, Scan, Scanning};
