@@ -64,7 +64,7 @@ pub(crate) async fn request<'s>(
     let mut timer = Timer::after(&worker.deadlines, total);
     let most = account.current.snapshot.protocol.buffered_bodies;
     let held = before(&mut timer, hold(worker, body, most)).await;
-    let (mut held, is_sized) = held.unwrap_or(Err(Reason::RequestTimeout)).map_err(|reason| {
+    let mut held = held.unwrap_or(Err(Reason::RequestTimeout)).map_err(|reason| {
         // What is wrong with the framing, the guard knows better.
         let reason = client.fault().unwrap_or(reason);
         let stage = if reason == Reason::Overloaded { StageId::Scan } else { StageId::Forward };
@@ -75,18 +75,17 @@ pub(crate) async fn request<'s>(
         scanning
     });
     let cleared = pending.conclude(scanned.await?, &mut account.notes, &mut Unobserved)?;
-    Ok((cleared, RequestBody::held(held, is_sized)))
+    Ok((cleared, RequestBody::Held(Box::new(held))))
 }
 
-/// The whole body, and whether its length was announced.
-async fn hold(worker: &Worker, mut body: RequestBody, most: u64) -> Result<(HeldBody, bool), Reason> {
+async fn hold(worker: &Worker, mut body: RequestBody, most: u64) -> Result<HeldBody, Reason> {
     let is_sized = body.size_hint().exact().is_some();
-    let mut held = HeldBody::new(worker.scanner.room.share());
+    let mut held = HeldBody::new(worker.scanner.room.share(), is_sized);
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
         let frame = frame.map_err(|fault| fault.0)?;
         held.push(frame, most).map_err(|NoRoom| Reason::Overloaded)?;
     }
-    Ok((held, is_sized))
+    Ok(held)
 }
 
 /// Has the rules look at an answer. What they want to see of its body is held back until they have.
@@ -106,7 +105,8 @@ pub(crate) async fn answer(
         return examination.conclude(&mut account.notes).map(|()| Answer { head, body });
     };
     let most = account.current.snapshot.protocol.buffered_bodies;
-    let mut held = HeldBody::new(worker.scanner.room.share());
+    let is_sized = incoming.size_hint().exact().is_some();
+    let mut held = HeldBody::new(worker.scanner.room.share(), is_sized);
     while held.len() <= wanted && !incoming.is_end_stream() {
         timer.reset(idle);
         timer.end_by(end);

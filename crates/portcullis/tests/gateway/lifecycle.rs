@@ -10,6 +10,7 @@ mod findings;
 mod operator;
 mod reload;
 mod waf;
+mod waf_rules;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

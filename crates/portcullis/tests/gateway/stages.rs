@@ -8,6 +8,7 @@ mod limits;
 mod modes;
 mod record;
 mod remote_keys;
+mod scan;
 mod tokens;
 
 use portcullis_testkit::raw::Response;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use http_body::Frame;
+use http_body::{Frame, SizeHint};
 
 /// How many bytes of bodies a worker holds back.
 #[derive(Debug, Default, Clone)]
@@ -55,14 +55,16 @@ impl Drop for Share {
 #[derive(Debug)]
 pub(crate) struct HeldBody {
     pieces: VecDeque<Bytes>,
-    pub(crate) trailers: Option<HeaderMap>,
+    trailers: Option<HeaderMap>,
     bytes: u64,
+    /// Whether its length was announced; if not, it is not announced to who receives it either, and trailers may follow.
+    is_sized: bool,
     share: Share,
 }
 
 impl HeldBody {
-    pub(crate) const fn new(share: Share) -> Self {
-        Self { pieces: VecDeque::new(), trailers: None, bytes: 0, share }
+    pub(crate) const fn new(share: Share, is_sized: bool) -> Self {
+        Self { pieces: VecDeque::new(), trailers: None, bytes: 0, is_sized, share }
     }
 
     /// Takes a piece or the trailers.
@@ -81,6 +83,12 @@ impl HeldBody {
     /// How many bytes are left of it.
     pub(crate) const fn len(&self) -> u64 {
         self.bytes
+    }
+
+    /// How long it is with what follows it.
+    pub(crate) fn size_hint(&self, rest: &SizeHint) -> SizeHint {
+        let exact = rest.exact().filter(|_| self.is_sized);
+        exact.map_or_else(SizeHint::default, |rest| SizeHint::with_exact(rest.saturating_add(self.bytes)))
     }
 
     /// Whether nothing is left.
@@ -117,9 +125,9 @@ mod tests {
     #[test]
     fn room_is_bounded_and_given_back() {
         let room = Room::default();
-        let mut first = HeldBody::new(room.share());
+        let mut first = HeldBody::new(room.share(), true);
         assert!(first.push(Frame::data(Bytes::from_static(b"four")), 6).is_ok());
-        let mut second = HeldBody::new(room.share());
+        let mut second = HeldBody::new(room.share(), true);
         assert!(second.push(Frame::data(Bytes::from_static(b"more")), 6).is_err());
         drop(first);
         assert!(second.push(Frame::data(Bytes::from_static(b"more")), 6).is_ok());
@@ -128,7 +136,7 @@ mod tests {
 
     #[test]
     fn what_was_held_back_comes_in_order() {
-        let mut held = HeldBody::new(Room::default().share());
+        let mut held = HeldBody::new(Room::default().share(), false);
         for piece in [b"a".as_slice(), b"bc"] {
             held.push(Frame::data(Bytes::copy_from_slice(piece)), 100).unwrap();
         }

@@ -24,14 +24,7 @@ pub(crate) enum RequestBody {
     /// It streams.
     Stream(Box<RequestStream>),
     /// It was held back, and is all there.
-    Held(Box<HeldRequest>),
-}
-
-/// A body that was held back.
-pub(crate) struct HeldRequest {
-    body: HeldBody,
-    /// Whether the client announced its length: then the service is told it too.
-    is_sized: bool,
+    Held(Box<HeldBody>),
 }
 
 /// A body that streams from the client to the service.
@@ -97,14 +90,6 @@ impl RequestBody {
             progress: Rc::clone(&progress),
         };
         (Self::Stream(Box::new(stream)), progress)
-    }
-
-    /// A body that was held back.
-    pub(crate) fn held(body: HeldBody, is_sized: bool) -> Self {
-        if body.is_empty() && is_sized {
-            return Self::Empty;
-        }
-        Self::Held(Box::new(HeldRequest { body, is_sized }))
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
@@ -174,7 +159,7 @@ impl Body for RequestBody {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
             Self::Stream(stream) => stream.poll(cx),
-            Self::Held(held) => Poll::Ready(held.body.next().map(Ok)),
+            Self::Held(held) => Poll::Ready(held.next().map(Ok)),
         }
     }
 
@@ -182,7 +167,7 @@ impl Body for RequestBody {
         match self {
             Self::Empty => true,
             Self::Stream(stream) => stream.incoming.is_end_stream(),
-            Self::Held(held) => held.body.is_empty(),
+            Self::Held(held) => held.is_empty(),
         }
     }
 
@@ -190,8 +175,7 @@ impl Body for RequestBody {
         match self {
             Self::Empty => SizeHint::with_exact(0),
             Self::Stream(stream) => stream.incoming.size_hint(),
-            Self::Held(held) if held.is_sized => SizeHint::with_exact(held.body.len()),
-            Self::Held(_) => SizeHint::default(),
+            Self::Held(held) => held.size_hint(&SizeHint::with_exact(0)),
         }
     }
 }

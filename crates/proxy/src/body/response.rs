@@ -231,15 +231,8 @@ impl UpstreamBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let mut hint = self.incoming.size_hint();
-        if let Some(held) = &self.held {
-            let most = hint.upper().map(|most| most.saturating_add(held.len()));
-            hint.set_lower(hint.lower().saturating_add(held.len()));
-            if let Some(most) = most {
-                hint.set_upper(most);
-            }
-        }
-        hint
+        let rest = self.incoming.size_hint();
+        self.held.as_ref().map_or_else(|| rest.clone(), |held| held.size_hint(&rest))
     }
 
     fn complete(&mut self, cx: &mut Context<'_>) {

@@ -194,7 +194,7 @@ impl Definition {
             let is_inline = report.starts_with(&of_inline);
             let key =
                 if is_inline || self.files.is_empty() { inline.clone() } else { self.path.key("files") };
-            problems.error(&key, format!("the rules of `{}` cannot be loaded:\n{report}", self.name));
+            problems.error(&key, report);
         }
     }
 }
