@@ -1,7 +1,8 @@
 //! What the engine alone costs: microseconds of processor time per request of `bench/api_mix.lua`, milliseconds for 64 KiB
-//! of JSON, the time to load the rules and the memory that they take.
+//! of JSON, the time to load the rules and the memory that they take. With
+//! `--list`: the rules that no prefilter can rule out; with `--mix`: the requests of the mix only.
 //!
-//!     cargo run --release -p portcullis-waf --example engine_cost -- FILE.conf... [--rounds N]
+//!     cargo run --release -p portcullis-waf --example engine_cost -- FILE.conf... [--rounds N] [--mix] [--list]
 
 #![allow(
     clippy::print_stdout,
@@ -39,9 +40,12 @@ const BODY: &str = r#"{"name":"Blue widget","quantity":12,"price":19.99,"tags":[
 fn main() {
     let mut files = Vec::new();
     let mut rounds = 5000_u32;
+    let (mut list, mut mix_only) = (false, false);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
+            "--list" => list = true,
+            "--mix" => mix_only = true,
             "--rounds" => rounds = arguments.next().unwrap().parse().unwrap(),
             _ => files.push(std::path::PathBuf::from(argument)),
         }
@@ -62,6 +66,12 @@ fn main() {
         start.elapsed().as_secs_f64() * 1e3,
         (resident() - memory_before) / 1e6,
     );
+    if list {
+        for rule in ruleset.rules().iter().filter(|rule| !rule.prefiltered) {
+            println!("{} phase {} {}:{} {}", rule.id, rule.phase, rule.file, rule.line, rule.message);
+        }
+        return;
+    }
     let mut total = 0.0;
     for which in 0..TARGETS.len() {
         let each = measure(rounds, || request(&ruleset, which, BODY.as_bytes()));
@@ -69,6 +79,9 @@ fn main() {
         total += each;
     }
     println!("api_mix: {:.2} us a request", total / 4.0);
+    if mix_only {
+        return;
+    }
     let large = large_body(64 << 10);
     let rounds = (rounds / 50).max(3);
     let each = measure(rounds, || request(&ruleset, 3, &large));

@@ -3,14 +3,14 @@
 use crate::operator::compare_expanded;
 use crate::seclang::{AllowScope, EngineMode, Variable};
 
+use super::chains::ChainId;
 use super::collections::Collections;
 use super::effects;
 use super::expand::{self, write_made};
 use super::program::{Disruption, Effect, Program, Rule, RuleOperator, Selector, Target};
 use super::report::{self, RuleMatch};
 use super::state::{MatchedValue, State};
-use super::transformed;
-use super::tx::{TxKey, TxValue, leading_number, write_number};
+use super::tx::{CAPTURES, TxKey, TxValue, leading_number, write_number};
 use super::Action;
 
 /// Everything that a phase needs.
@@ -83,7 +83,7 @@ impl Run<'_> {
             return;
         };
         if phase < 4 {
-            hits.scan(prefilter, &self.program.chains, items, transformed);
+            hits.scan(self.program, prefilter, items, transformed);
             for (of, step) in prefilter.steps_of(hits.any()) {
                 if of == phase {
                     pending.insert(step);
@@ -93,7 +93,7 @@ impl Run<'_> {
     }
 
     /// Whether a rule and all links of its chain match.
-    fn chain(&mut self, head: &Rule, index: u32) -> bool {
+    pub(crate) fn chain(&mut self, head: &Rule, index: u32) -> bool {
         self.state.matched.begin_rule();
         let (mut rule, mut index) = (head, index);
         loop {
@@ -191,7 +191,6 @@ impl Run<'_> {
     }
 
     fn check_item(&mut self, rule: &Rule, index: u32, target: &Target, item: usize) -> bool {
-        let transformations = self.program.chains.get(usize::from(rule.chain)).map_or(&[][..], Vec::as_slice);
         if !rule.multi_match {
             let State {
                 items,
@@ -203,10 +202,7 @@ impl Run<'_> {
             } = &mut *self.state;
             let kept = items.get(item);
             let raw = items.text(kept.value);
-            let value = match transformed.result(item, rule.chain, transformations, raw) {
-                transformed::Result::Same => raw,
-                transformed::Result::Changed(value) => value,
-            };
+            let value = transformed.result(&self.program.chains, item, rule.chain, raw).unwrap_or(raw);
             if !holds(rule, value, &scratch.argument, captures) {
                 return false;
             }
@@ -224,7 +220,7 @@ impl Run<'_> {
 
     /// Checks a value after each transformation that changes it.
     fn multi(&mut self, rule: &Rule, index: u32, name: Name<'_>, value: &mut Vec<u8>) -> bool {
-        let transformations = self.program.chains.get(usize::from(rule.chain)).map_or(&[][..], Vec::as_slice);
+        let transformations = self.program.chains.steps(rule.chain);
         let mut any = self.check(rule, index, name, value);
         let mut next = Vec::new();
         for transformation in transformations {
@@ -257,8 +253,7 @@ impl Run<'_> {
         if rule.multi_match {
             return self.multi(rule, index, name, value);
         }
-        let transformations = self.program.chains.get(usize::from(rule.chain)).map_or(&[][..], Vec::as_slice);
-        if let transformed::Result::Changed(changed) = self.state.transformed.compute(transformations, value) {
+        if let Some(changed) = self.state.transformed.compute(&self.program.chains, rule.chain, value) {
             value.clear();
             value.extend_from_slice(changed);
         }
@@ -313,12 +308,7 @@ impl Run<'_> {
         } else if target.variable == Variable::Tx {
             match &target.selector {
                 Selector::Slot(slot) => usize::from(self.state.tx.is_set(TxKey::Slot(*slot))),
-                selector => self
-                    .state
-                    .tx
-                    .set_keys(&self.program.names)
-                    .filter(|(_, name)| selector.takes(name))
-                    .count(),
+                _ => self.tx_keys(target).len(),
             }
         } else {
             self.made_values(target).len()
@@ -330,14 +320,8 @@ impl Run<'_> {
     fn made(&mut self, rule: &Rule, index: u32, target: &Target) -> bool {
         match (target.variable, &target.selector) {
             (Variable::Tx, &Selector::Slot(slot)) => self.tx(rule, index, target, TxKey::Slot(slot)),
-            (Variable::Tx, selector) => {
-                let keys: Vec<TxKey> = self
-                    .state
-                    .tx
-                    .set_keys(&self.program.names)
-                    .filter(|(_, name)| selector.takes(name))
-                    .map(|(key, _)| key)
-                    .collect();
+            (Variable::Tx, _) => {
+                let keys = self.tx_keys(target);
                 keys.into_iter().fold(false, |any, key| self.tx(rule, index, target, key) | any)
             }
             _ => {
@@ -352,8 +336,16 @@ impl Run<'_> {
         }
     }
 
+    /// The variables that a pattern over `TX`, or all of it, takes.
+    fn tx_keys(&self, target: &Target) -> Vec<TxKey> {
+        let tx = &self.state.tx;
+        let slots = target.slots.iter().map(|&slot| TxKey::Slot(slot)).filter(|&key| tx.is_set(key));
+        let extra = tx.extra_keys().filter(|(_, name)| target.selector.takes(name)).map(|(key, _)| key);
+        slots.chain(extra).collect()
+    }
+
     fn tx(&mut self, rule: &Rule, index: u32, target: &Target, key: TxKey) -> bool {
-        let transforms = self.program.chains.get(usize::from(rule.chain)).is_some_and(|chain| !chain.is_empty());
+        let transforms = rule.chain != ChainId::NONE;
         match self.state.tx.value(key) {
             TxValue::Unset => false,
             TxValue::Number(number) if !transforms => self.number(rule, index, target, Name::Tx(key), number),
@@ -439,16 +431,13 @@ impl Run<'_> {
         });
         if rule.capture && let RuleOperator::Fixed(operator) = &rule.operator
             && let Some(fingerprint) = operator.fingerprint(self.state.matched.text(value))
-            && let Some(key) = self.state.tx.key_or_new(&self.program.names, b"0")
         {
-            self.state.tx.set_text(key, &fingerprint);
+            self.state.tx.set_text(TxKey::Slot(0), &fingerprint);
         } else if rule.capture && !captures.is_empty() {
             let mut text = std::mem::take(&mut self.state.scratch.text);
-            for (number, digit) in (b'0'..=b'9').enumerate() {
-                let group = captures.get(number).cloned().flatten();
-                let Some(key) = self.state.tx.key_or_new(&self.program.names, &[digit]) else {
-                    continue;
-                };
+            for number in 0..CAPTURES {
+                let group = captures.get(number as usize).cloned().flatten();
+                let key = TxKey::Slot(number);
                 match group {
                     Some(range) => {
                         text.clear();
@@ -536,9 +525,9 @@ impl Run<'_> {
                     .program
                     .rules
                     .get(value.rule as usize)
-                    .and_then(|rule| self.program.chains.get(usize::from(rule.chain)))
-                    .into_iter()
-                    .flatten()
+                    .map(|rule| self.program.chains.steps(rule.chain))
+                    .unwrap_or_default()
+                    .iter()
                     .map(|transformation| transformation.name())
                     .collect(),
                 value: matched.text(value.value).to_vec(),
@@ -603,6 +592,12 @@ impl Name<'_> {
             Self::Made(variable, _) => *variable,
         }
     }
+}
+
+/// Whether a rule that looks at values and nothing else matches one, after its transformations.
+pub(crate) fn holds_alone(rule: &Rule, value: &[u8]) -> bool {
+    let RuleOperator::Fixed(operator) = &rule.operator else { return true };
+    operator.matches(value, false, &mut crate::pattern::Captures::new()) != rule.negated
 }
 
 /// Whether the rule's operator holds for a value, negation included.

@@ -1,12 +1,14 @@
 //! The engine: a loaded ruleset, and the transaction that runs it over one request and its response.
 
 mod bits;
+mod chains;
 mod clock;
 mod collections;
 mod compile;
 mod effects;
 mod evaluate;
 mod expand;
+mod hits;
 mod items;
 mod prefilter;
 mod program;

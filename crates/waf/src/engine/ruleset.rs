@@ -192,11 +192,10 @@ impl Ruleset {
 }
 
 fn summaries(program: &Program) -> Arc<[RuleSummary]> {
-    let mut heads: Vec<u32> = program.phases.iter().flatten().copied().collect();
-    heads.sort_unstable();
-    heads
-        .into_iter()
-        .filter_map(|index| program.rules.get(index as usize))
+    program
+        .heads
+        .iter()
+        .filter_map(|&index| program.rules.get(index as usize))
         .map(|rule| {
             let chain: Vec<_> = std::iter::successors(Some(rule), |link| {
                 link.next.and_then(|next| program.rules.get(next as usize))

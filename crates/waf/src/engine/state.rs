@@ -8,7 +8,7 @@ use crate::seclang::{AllowScope, BodyProcessorName, EngineMode, Variable};
 
 use super::bits::BitSet;
 use super::items::{Items, Stretch};
-use super::prefilter::Hits;
+use super::hits::Hits;
 use super::program::Program;
 use super::report::RuleMatch;
 use super::transformed::Transformed;

@@ -11,11 +11,28 @@ use super::items::Stretch;
 const MOST_EXTRA: usize = 4096;
 
 /// The names of `TX` variables that the rules mention, in lower case.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct TxNames {
     slots: HashMap<Box<[u8]>, u32>,
     names: Vec<Box<[u8]>>,
 }
+
+impl Default for TxNames {
+    /// With `0` to `9`, for what operators capture, in the slots of these numbers.
+    fn default() -> Self {
+        let mut names = Self {
+            slots: HashMap::new(),
+            names: Vec::new(),
+        };
+        for digit in 0..CAPTURES {
+            names.intern(&digit.to_string());
+        }
+        names
+    }
+}
+
+/// How many groups of a pattern are captured.
+pub(crate) const CAPTURES: u32 = 10;
 
 impl TxNames {
     /// The slot of `name`, making one when it has none.
@@ -73,6 +90,13 @@ impl Tx {
         self.slots.clone_from(&initial.slots);
         self.extra.clone_from(&initial.extra);
         self.bytes.clone_from(&initial.bytes);
+    }
+
+    /// The same state once more.
+    pub(crate) fn copy(other: &Self) -> Self {
+        let mut copy = Self::default();
+        copy.reset(other);
+        copy
     }
 
     /// No variable is set.
@@ -164,10 +188,15 @@ impl Tx {
             let slot = u32::try_from(slot).ok()?;
             Some((TxKey::Slot(slot), names.name(slot)))
         });
+        slots.filter(|&(key, _)| self.is_set(key)).chain(self.extra_keys())
+    }
+
+    /// Every variable that is set and whose name was made up at run time, with its name.
+    pub(crate) fn extra_keys(&self) -> impl Iterator<Item = (TxKey, &[u8])> {
         let extra = self.extra.iter().enumerate().filter_map(|(index, &(name, _))| {
             Some((TxKey::Extra(u32::try_from(index).ok()?), name.of(&self.bytes)))
         });
-        slots.chain(extra).filter(|&(key, _)| self.is_set(key))
+        extra.filter(|&(key, _)| self.is_set(key))
     }
 
     fn store(&mut self, bytes: &[u8]) -> Stretch {

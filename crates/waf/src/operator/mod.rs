@@ -6,6 +6,7 @@ mod compare;
 mod encoding;
 mod identity;
 mod phrases;
+mod plain_words;
 mod sqli;
 mod xss;
 

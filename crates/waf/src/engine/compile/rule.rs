@@ -4,6 +4,7 @@ use crate::operator::{DataFiles, Operator, OperatorName, takes_macros};
 use crate::pattern::Pattern;
 use crate::seclang::{Action, Located, OperatorText, Selector as SelectorText, Target as TargetText, Variable};
 
+use super::super::chains::ChainId;
 use super::super::items::bases_of;
 use super::super::program::{
     Comparison, Disruption, NamedTarget, Report, Rule, RuleOperator, RulePlace, Selector, Target,
@@ -137,6 +138,7 @@ impl Building<'_> {
                     bases: if *variable == Variable::Xml { xml_bases(&selector) } else { bases_of(*variable) },
                     selector: if *variable == Variable::Xml { Selector::All } else { selector },
                     count: *count,
+                    slots: Box::default(),
                 });
             } else if matches!(selector, Selector::All) {
                 targets.retain(|target| target.variable != *variable);
@@ -181,15 +183,10 @@ impl Building<'_> {
         }
     }
 
-    fn chain(&mut self, draft: &Draft) -> u16 {
-        let position = self.chains.iter().position(|chain| *chain == draft.chain);
-        let index = position.unwrap_or_else(|| {
-            self.chains.push(draft.chain.clone());
-            self.chains.len() - 1
-        });
-        u16::try_from(index).unwrap_or_else(|_| {
+    fn chain(&mut self, draft: &Draft) -> ChainId {
+        self.chains.intern(&draft.chain).unwrap_or_else(|| {
             self.problem(draft.span, "there are more than 65535 different sequences of transformations");
-            0
+            ChainId::NONE
         })
     }
 
