@@ -25,10 +25,7 @@ const TARGETS: [&str; 4] = [
 
 const HEADERS: [(&str, &str); 6] = [
     ("Host", "api.example.com"),
-    (
-        "User-Agent",
-        "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
-    ),
+    ("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"),
     ("Accept", "application/json"),
     ("Accept-Language", "en-US,en;q=0.5"),
     ("X-Request-Id", "2f1c6d0e-5c7b-4a53-9f0e-1b2c3d4e5f60"),
@@ -52,10 +49,7 @@ fn main() {
     }
     let memory_before = resident();
     let start = Instant::now();
-    let loaded = files
-        .iter()
-        .fold(Ruleset::builder(), |builder, file| builder.file(file))
-        .build();
+    let loaded = files.iter().fold(Ruleset::builder(), |builder, file| builder.file(file)).build();
     let ruleset = loaded.unwrap_or_else(|error| {
         println!("{error}");
         std::process::exit(1);
@@ -73,9 +67,9 @@ fn main() {
         return;
     }
     let mut total = 0.0;
-    for which in 0..TARGETS.len() {
+    for (which, target) in TARGETS.into_iter().enumerate() {
         let each = measure(rounds, || request(&ruleset, which, BODY.as_bytes()));
-        println!("  {:<4} {} {each:.2} us", if which == 3 { "POST" } else { "GET" }, TARGETS[which]);
+        println!("  {:<4} {} {each:.2} us", if which == 3 { "POST" } else { "GET" }, target);
         total += each;
     }
     println!("api_mix: {:.2} us a request", total / 4.0);
@@ -115,9 +109,7 @@ fn request(ruleset: &Ruleset, which: usize, body: &[u8]) -> Option<Interruption>
         transaction.request_header(b"Content-Type", b"application/json");
         transaction.request_header(b"Content-Length", body.len().to_string().as_bytes());
     }
-    transaction
-        .request_headers_done()
-        .or_else(|| transaction.request_body(if is_post { body } else { b"" }))
+    transaction.request_headers_done().or_else(|| transaction.request_body(if is_post { body } else { b"" }))
 }
 
 /// A JSON array of records with sentences in them.

@@ -9,9 +9,7 @@ pub(crate) struct BitSet {
 impl BitSet {
     /// An empty set that can hold `0..bound`.
     pub(crate) fn with_bound(bound: usize) -> Self {
-        Self {
-            words: vec![0; bound.div_ceil(64)],
-        }
+        Self { words: vec![0; bound.div_ceil(64)] }
     }
 
     pub(crate) fn insert(&mut self, member: usize) {
@@ -21,9 +19,7 @@ impl BitSet {
     }
 
     pub(crate) fn contains(&self, member: usize) -> bool {
-        self.words
-            .get(member / 64)
-            .is_some_and(|word| word & (1 << (member % 64)) != 0)
+        self.words.get(member / 64).is_some_and(|word| word & (1 << (member % 64)) != 0)
     }
 
     pub(crate) fn clear(&mut self) {

@@ -25,12 +25,7 @@ struct Node {
 
 impl Default for Chains {
     fn default() -> Self {
-        Self {
-            nodes: vec![Node {
-                before: ChainId::NONE,
-                steps: Vec::new(),
-            }],
-        }
+        Self { nodes: vec![Node { before: ChainId::NONE, steps: Vec::new() }] }
     }
 }
 
@@ -42,10 +37,7 @@ impl Chains {
             let wanted = steps.get(..length)?;
             let found = self.nodes.iter().position(|node| node.steps == wanted);
             let index = found.unwrap_or_else(|| {
-                self.nodes.push(Node {
-                    before: id,
-                    steps: wanted.to_vec(),
-                });
+                self.nodes.push(Node { before: id, steps: wanted.to_vec() });
                 self.nodes.len() - 1
             });
             id = ChainId(u16::try_from(index).ok()?);
@@ -77,8 +69,6 @@ impl Chains {
 
     /// Whether the sequence can change more than the case of letters in a value that holds `contents`.
     pub(crate) fn may_change(&self, id: ChainId, contents: Contents) -> bool {
-        self.steps(id)
-            .iter()
-            .any(|step| !step.folds_case_only() && step.may_change(contents))
+        self.steps(id).iter().any(|step| !step.folds_case_only() && step.may_change(contents))
     }
 }

@@ -3,6 +3,7 @@
 use crate::operator::compare_expanded;
 use crate::seclang::{AllowScope, EngineMode, Variable};
 
+use super::Action;
 use super::chains::ChainId;
 use super::collections::Collections;
 use super::effects;
@@ -11,7 +12,6 @@ use super::program::{Disruption, Effect, Program, Rule, RuleOperator, Selector, 
 use super::report::{self, RuleMatch};
 use super::state::{MatchedValue, State};
 use super::tx::{CAPTURES, TxKey, TxValue, leading_number, write_number};
-use super::Action;
 
 /// Everything that a phase needs.
 pub(crate) struct Run<'a> {
@@ -64,7 +64,9 @@ impl Run<'_> {
             Some(AllowScope::Request) => phase < 2,
             Some(AllowScope::Phase) | None => false,
         };
-        self.state.controls.engine != EngineMode::Off && !allowed && (logging || self.state.interruption.is_none())
+        self.state.controls.engine != EngineMode::Off
+            && !allowed
+            && (logging || self.state.interruption.is_none())
     }
 
     /// The steps to run: those that always run, and those that the prefilter does not rule out.
@@ -73,12 +75,7 @@ impl Run<'_> {
             pending.copy_from(always);
         }
         let side = usize::from(phase >= 2);
-        let State {
-            items,
-            transformed,
-            hits,
-            ..
-        } = &mut *self.state;
+        let State { items, transformed, hits, .. } = &mut *self.state;
         let (Some(prefilter), Some(hits)) = (self.program.prefilters.get(side), hits.get_mut(side)) else {
             return;
         };
@@ -157,11 +154,7 @@ impl Run<'_> {
     fn item(&mut self, rule: &Rule, index: u32, target: &Target, item: usize) -> bool {
         if let Some(filter) = rule.filter {
             let side = usize::from(rule.phase >= 3);
-            let ruled_out = self
-                .state
-                .hits
-                .get(side)
-                .is_some_and(|hits| !hits.may_match(item, filter));
+            let ruled_out = self.state.hits.get(side).is_some_and(|hits| !hits.may_match(item, filter));
             if ruled_out {
                 return false;
             }
@@ -180,11 +173,7 @@ impl Run<'_> {
         };
         rule.exclusions.iter().any(excluded)
             || self.state.controls.removed_targets.iter().any(|&(by, effect)| {
-                let effect = self
-                    .program
-                    .rules
-                    .get(by as usize)
-                    .and_then(|rule| rule.effects.get(effect));
+                let effect = self.program.rules.get(by as usize).and_then(|rule| rule.effects.get(effect));
                 matches!(effect, Some(Effect::RemoveTarget(rules, target))
                     if rules.contains(index as usize) && excluded(target))
             })
@@ -192,14 +181,7 @@ impl Run<'_> {
 
     fn check_item(&mut self, rule: &Rule, index: u32, target: &Target, item: usize) -> bool {
         if !rule.multi_match {
-            let State {
-                items,
-                transformed,
-                captures,
-                scratch,
-                matched,
-                ..
-            } = &mut *self.state;
+            let State { items, transformed, captures, scratch, matched, .. } = &mut *self.state;
             let kept = items.get(item);
             let raw = items.text(kept.value);
             let value = transformed.result(&self.program.chains, item, rule.chain, raw).unwrap_or(raw);
@@ -234,12 +216,7 @@ impl Run<'_> {
 
     /// Checks a value that went through its transformations.
     fn check(&mut self, rule: &Rule, index: u32, name: Name<'_>, value: &[u8]) -> bool {
-        let State {
-            captures,
-            scratch,
-            matched,
-            ..
-        } = &mut *self.state;
+        let State { captures, scratch, matched, .. } = &mut *self.state;
         if !holds(rule, value, &scratch.argument, captures) {
             return false;
         }
@@ -300,7 +277,9 @@ impl Run<'_> {
                     match target.selector {
                         Selector::All => end - start,
                         ref selector => (start..end)
-                            .filter(|&item| selector.takes(self.state.items.text(self.state.items.get(item).name)))
+                            .filter(|&item| {
+                                selector.takes(self.state.items.text(self.state.items.get(item).name))
+                            })
                             .count(),
                     }
                 })
@@ -369,7 +348,8 @@ impl Run<'_> {
                 .iter()
                 .map(|value| {
                     let name = matched.text(value.name).to_vec();
-                    let value = if target.variable == Variable::MatchedVars { value.value } else { value.name };
+                    let value =
+                        if target.variable == Variable::MatchedVars { value.value } else { value.name };
                     (name, matched.text(value).to_vec())
                 })
                 .filter(|(name, _)| target.selector.takes(name))
@@ -410,13 +390,7 @@ impl Run<'_> {
         let matched = &mut self.state.matched;
         let name = matched.store(&text);
         self.state.scratch.name = text;
-        let value = MatchedValue {
-            rule: index,
-            variable,
-            name,
-            value,
-            found,
-        };
+        let value = MatchedValue { rule: index, variable, name, value, found };
         self.state.matched.current.push(value);
         self.state.matched.all.push(value);
         effects::run(self, rule, index);
@@ -429,7 +403,8 @@ impl Run<'_> {
             start: value.start.saturating_add(u32::try_from(range.start).unwrap_or(u32::MAX)).min(value.end),
             end: value.start.saturating_add(u32::try_from(range.end).unwrap_or(u32::MAX)).min(value.end),
         });
-        if rule.capture && let RuleOperator::Fixed(operator) = &rule.operator
+        if rule.capture
+            && let RuleOperator::Fixed(operator) = &rule.operator
             && let Some(fingerprint) = operator.fingerprint(self.state.matched.text(value))
         {
             self.state.tx.set_text(TxKey::Slot(0), &fingerprint);
@@ -456,24 +431,29 @@ impl Run<'_> {
 
     fn write_name(&self, name: Name<'_>, output: &mut Vec<u8>) {
         let (variable, own): (Variable, &[u8]) = match name {
-            Name::Item(target, item) => (
+            Name::Item(target, item) => {
+                (target.variable, self.state.items.text(self.state.items.get(item).name))
+            }
+            Name::Of(target) => (
                 target.variable,
-                self.state.items.text(self.state.items.get(item).name),
+                match &target.selector {
+                    Selector::Name(name) => name,
+                    Selector::Slot(slot) => self.program.names.name(*slot),
+                    Selector::All | Selector::Pattern(_) => &[],
+                },
             ),
-            Name::Of(target) => (target.variable, match &target.selector {
-                Selector::Name(name) => name,
-                Selector::Slot(slot) => self.program.names.name(*slot),
-                Selector::All | Selector::Pattern(_) => &[],
-            }),
-            Name::Tx(key) => (Variable::Tx, match key {
-                TxKey::Slot(slot) => self.program.names.name(slot),
-                TxKey::Extra(_) => self
-                    .state
-                    .tx
-                    .set_keys(&self.program.names)
-                    .find(|&(found, _)| found == key)
-                    .map_or(&[], |(_, name)| name),
-            }),
+            Name::Tx(key) => (
+                Variable::Tx,
+                match key {
+                    TxKey::Slot(slot) => self.program.names.name(slot),
+                    TxKey::Extra(_) => self
+                        .state
+                        .tx
+                        .set_keys(&self.program.names)
+                        .find(|&(found, _)| found == key)
+                        .map_or(&[], |(_, name)| name),
+                },
+            ),
             Name::Made(Variable::MatchedVars | Variable::MatchedVarsNames, name) => {
                 output.extend_from_slice(name);
                 return;
@@ -559,11 +539,7 @@ impl Run<'_> {
 
     fn is_sanitised(&self, value: &MatchedValue) -> bool {
         self.state.controls.sanitised.iter().any(|&(by, effect)| {
-            let effect = self
-                .program
-                .rules
-                .get(by as usize)
-                .and_then(|rule| rule.effects.get(effect));
+            let effect = self.program.rules.get(by as usize).and_then(|rule| rule.effects.get(effect));
             let Some(Effect::Sanitise(target)) = effect else { return false };
             let text = self.state.matched.text(value.name);
             let name = text.splitn(2, |&byte| byte == b':').nth(1).unwrap_or_default();
@@ -607,7 +583,9 @@ fn holds(rule: &Rule, value: &[u8], argument: &[u8], captures: &mut crate::patte
         RuleOperator::Fixed(operator) => operator.matches(value, rule.capture || rule.report.log, captures),
         RuleOperator::Expanded(name, _) => compare_expanded(*name, argument, value),
         RuleOperator::NumberFixed(comparison, number) => comparison.holds(leading_number(value), *number),
-        RuleOperator::Number(comparison, _) => comparison.holds(leading_number(value), leading_number(argument)),
+        RuleOperator::Number(comparison, _) => {
+            comparison.holds(leading_number(value), leading_number(argument))
+        }
         RuleOperator::Always => true,
         RuleOperator::Never => false,
     };

@@ -6,7 +6,7 @@ use crate::transform::Contents;
 
 use super::bits::BitSet;
 use super::evaluate::holds_alone;
-use super::items::{Base, Items};
+use super::items::{Base, Items, Stretch};
 use super::prefilter::{ChainRules, Prefilter, mark};
 use super::program::Program;
 use super::transformed::Transformed;
@@ -30,6 +30,9 @@ pub(crate) struct Hits {
     scanned: usize,
     found: Vec<u64>,
     changed: Vec<u64>,
+    /// What transformations made of the current value so far, and what was found in each.
+    seen: Vec<Stretch>,
+    seen_rows: Vec<u64>,
     kinds: Vec<Kind>,
     known: Known,
 }
@@ -57,11 +60,7 @@ impl Hits {
     pub(crate) fn clear(&mut self, prefilter: &Prefilter) {
         let width = prefilter.len().div_ceil(64);
         if width != self.width {
-            *self = Self {
-                width,
-                any: BitSet::with_bound(prefilter.len()),
-                ..Self::default()
-            };
+            *self = Self { width, any: BitSet::with_bound(prefilter.len()), ..Self::default() };
         }
         self.words.clear();
         self.any.clear();
@@ -91,13 +90,7 @@ impl Hits {
         self.scanned = items.len();
         self.words.resize(items.len() * self.width, 0);
         transformed.cover(items.len());
-        let mut scan = Scan {
-            hits: self,
-            program,
-            prefilter,
-            items,
-            transformed,
-        };
+        let mut scan = Scan { hits: self, program, prefilter, items, transformed };
         for (base, index) in items.bases_from(from) {
             if let Some(looking) = prefilter.looking(base) {
                 scan.item(base, looking, index);
@@ -136,14 +129,9 @@ impl Scan<'_> {
     /// Finds the rules that `value` may match.
     fn look(&mut self, looking: &BitSet, index: usize, value: &[u8]) {
         let kind = self.kind(Contents::of(value));
-        let Hits {
-            width,
-            words,
-            found,
-            changed,
-            kinds,
-            ..
-        } = &mut *self.hits;
+        let Hits { width, words, found, changed, seen, seen_rows, kinds, .. } = &mut *self.hits;
+        seen.clear();
+        seen_rows.clear();
         let Some(kind) = kinds.get(kind) else { return };
         let Some(row) = words.get_mut(index * *width..(index + 1) * *width) else {
             return;
@@ -166,15 +154,26 @@ impl Scan<'_> {
                 continue;
             }
             changed.clear();
-            let text = self.transformed.result(&self.program.chains, index, chain.chain, value);
-            match text {
+            match self.transformed.resolve(&self.program.chains, index, chain.chain, value) {
                 None => {
                     changed.extend_from_slice(found);
                     chain.find(value, changed);
                 }
-                Some(text) => {
-                    changed.resize(*width, 0);
-                    self.prefilter.find(text, changed);
+                Some(stretch) => {
+                    let text = self.transformed.text(stretch);
+                    // Many sequences make the same of a value: what was found in it the first time still holds.
+                    let same = |&seen: &Stretch| {
+                        seen == stretch || self.transformed.text(seen).eq_ignore_ascii_case(text)
+                    };
+                    if let Some(position) = seen.iter().position(same) {
+                        let start = position * *width;
+                        changed.extend_from_slice(seen_rows.get(start..start + *width).unwrap_or_default());
+                    } else {
+                        changed.resize(*width, 0);
+                        self.prefilter.find(text, changed);
+                        seen.push(stretch);
+                        seen_rows.extend_from_slice(changed);
+                    }
                     chain.find(text, changed);
                 }
             }
@@ -200,19 +199,13 @@ impl Scan<'_> {
                 steady.merge(chain);
             }
         }
-        kinds.push(Kind {
-            contents,
-            steady,
-            changing,
-        });
+        kinds.push(Kind { contents, steady, changing });
         kinds.len() - 1
     }
 
     /// Takes what is known about a value; false when nothing is.
     fn recall(&mut self, base: Base, value: &[u8], index: usize) -> bool {
-        let Hits {
-            width, words, known, ..
-        } = &mut *self.hits;
+        let Hits { width, words, known, .. } = &mut *self.hits;
         known.key.clear();
         known.key.push(u8::try_from(base.index()).unwrap_or(u8::MAX));
         known.key.extend_from_slice(value);
@@ -232,14 +225,13 @@ impl Scan<'_> {
         let row = BitSet::from_words(self.hits.words.get(start..start + width).unwrap_or_default());
         let mut exact = vec![0; width];
         for number in row.iter() {
-            let Some(rule) = self.prefilter.rule(number).and_then(|rule| self.program.rules.get(rule as usize)) else {
+            let Some(rule) =
+                self.prefilter.rule(number).and_then(|rule| self.program.rules.get(rule as usize))
+            else {
                 continue;
             };
-            let chains = if rule.multi_match {
-                self.program.chains.beginnings(rule.chain)
-            } else {
-                vec![rule.chain]
-            };
+            let chains =
+                if rule.multi_match { self.program.chains.beginnings(rule.chain) } else { vec![rule.chain] };
             let matches = chains.into_iter().any(|chain| {
                 let text = self.transformed.result(&self.program.chains, index, chain, value);
                 holds_alone(rule, text.unwrap_or(value))
@@ -255,9 +247,7 @@ impl Scan<'_> {
 
     /// Remembers the row of the value that [`recall`](Self::recall) did not know.
     fn remember(&mut self, index: usize) {
-        let Hits {
-            width, words, known, ..
-        } = &mut *self.hits;
+        let Hits { width, words, known, .. } = &mut *self.hits;
         if known.rows.len() >= MOST_KNOWN {
             known.rows.clear();
         }
@@ -293,7 +283,8 @@ fn comes_again(base: Base, name: &[u8]) -> bool {
 
 /// Adds to `row` what was found and is in both sets.
 fn add(row: &mut [u64], found: &[u64], looking: &BitSet, rules: &BitSet) {
-    for (((row, found), looking), rules) in row.iter_mut().zip(found).zip(looking.words()).zip(rules.words()) {
+    for (((row, found), looking), rules) in row.iter_mut().zip(found).zip(looking.words()).zip(rules.words())
+    {
         *row |= found & looking & rules;
     }
 }

@@ -105,9 +105,7 @@ impl Prefilter {
 
     /// The rules that look at `base`, if any do.
     pub(super) fn looking(&self, base: Base) -> Option<&BitSet> {
-        self.looking
-            .get(base.index())
-            .filter(|set| set.words().iter().any(|&word| word != 0))
+        self.looking.get(base.index()).filter(|set| set.words().iter().any(|&word| word != 0))
     }
 
     /// The index of a rule by its number here.
@@ -117,8 +115,7 @@ impl Prefilter {
 
     /// Phase and step of each rule in `hits`.
     pub(crate) fn steps_of<'a>(&'a self, hits: &'a BitSet) -> impl Iterator<Item = (usize, usize)> + 'a {
-        hits.iter()
-            .filter_map(|member| self.rules.get(member).map(|&(_, phase, step)| (phase, step)))
+        hits.iter().filter_map(|member| self.rules.get(member).map(|&(_, phase, step)| (phase, step)))
     }
 
     /// Adds the rules of which a literal occurs in `text`.
@@ -134,12 +131,7 @@ impl Prefilter {
 
 impl ChainRules {
     pub(super) fn empty(chain: ChainId, bound: usize) -> Self {
-        Self {
-            chain,
-            rules: BitSet::with_bound(bound),
-            open: BitSet::with_bound(bound),
-            bytes: Vec::new(),
-        }
+        Self { chain, rules: BitSet::with_bound(bound), open: BitSet::with_bound(bound), bytes: Vec::new() }
     }
 
     fn add(&mut self, number: u32, needs: &Needs) {

@@ -192,11 +192,9 @@ impl Text {
         for part in &self.parts {
             let _ = match part {
                 TextPart::Fixed(text) => output.write_str(text),
-                TextPart::Slot(slot) => write!(
-                    output,
-                    "%{{tx.{}}}",
-                    String::from_utf8_lossy(program.names.name(*slot))
-                ),
+                TextPart::Slot(slot) => {
+                    write!(output, "%{{tx.{}}}", String::from_utf8_lossy(program.names.name(*slot)))
+                }
                 TextPart::Variable(variable, None) => write!(output, "%{{{}}}", variable.name()),
                 TextPart::Variable(variable, Some(name)) => write!(output, "%{{{}.{name}}}", variable.name()),
             };

@@ -36,12 +36,25 @@ impl Transformed {
     }
 
     /// The value after a sequence of transformations; none when it stays as it is.
-    pub(crate) fn result(&mut self, chains: &Chains, item: usize, chain: ChainId, value: &[u8]) -> Option<&[u8]> {
+    pub(crate) fn result(
+        &mut self,
+        chains: &Chains,
+        item: usize,
+        chain: ChainId,
+        value: &[u8],
+    ) -> Option<&[u8]> {
         let result = self.resolve(chains, item, chain, value)?;
         Some(result.of(&self.bytes))
     }
 
-    fn resolve(&mut self, chains: &Chains, item: usize, chain: ChainId, value: &[u8]) -> Option<Stretch> {
+    /// As [`result`](Self::result), and where the result is kept.
+    pub(crate) fn resolve(
+        &mut self,
+        chains: &Chains,
+        item: usize,
+        chain: ChainId,
+        value: &[u8],
+    ) -> Option<Stretch> {
         let (before, step) = chains.last(chain)?;
         if let Some(entry) = self.find(item, chain) {
             return entry.result;
@@ -59,14 +72,15 @@ impl Transformed {
             earlier
         };
         if let Some(latest) = self.latest.get_mut(item) {
-            self.entries.push(Entry {
-                chain,
-                result,
-                before: *latest,
-            });
+            self.entries.push(Entry { chain, result, before: *latest });
             *latest = u32::try_from(self.entries.len()).unwrap_or(0);
         }
         result
+    }
+
+    /// A result that is kept.
+    pub(crate) fn text(&self, stretch: Stretch) -> &[u8] {
+        stretch.of(&self.bytes)
     }
 
     fn find(&self, item: usize, chain: ChainId) -> Option<Entry> {

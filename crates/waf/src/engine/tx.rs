@@ -20,10 +20,7 @@ pub(crate) struct TxNames {
 impl Default for TxNames {
     /// With `0` to `9`, for what operators capture, in the slots of these numbers.
     fn default() -> Self {
-        let mut names = Self {
-            slots: HashMap::new(),
-            names: Vec::new(),
-        };
+        let mut names = Self { slots: HashMap::new(), names: Vec::new() };
         for digit in 0..CAPTURES {
             names.intern(&digit.to_string());
         }
@@ -101,10 +98,7 @@ impl Tx {
 
     /// No variable is set.
     pub(crate) fn empty(names: &TxNames) -> Self {
-        Self {
-            slots: vec![TxValue::Unset; names.len()],
-            ..Self::default()
-        }
+        Self { slots: vec![TxValue::Unset; names.len()], ..Self::default() }
     }
 
     pub(crate) fn value(&self, key: TxKey) -> TxValue {
@@ -239,9 +233,7 @@ pub(crate) fn leading_number(text: &[u8]) -> i64 {
     let magnitude = digits
         .iter()
         .take_while(|byte| byte.is_ascii_digit())
-        .fold(0_i64, |number, &byte| {
-            number.saturating_mul(10).saturating_add(i64::from(byte - b'0'))
-        });
+        .fold(0_i64, |number, &byte| number.saturating_mul(10).saturating_add(i64::from(byte - b'0')));
     if negative { -magnitude } else { magnitude }
 }
 

@@ -219,15 +219,20 @@ fn quoted_length(text: &str) -> Option<usize> {
 /// The length of a value without quotes: to the next comma, but a `ctl` may name a target in quotes.
 fn bare_length(text: &str, names_target: bool) -> usize {
     let mut start = 0;
-    while names_target {
-        let rest = text.get(start..).unwrap_or_default();
-        let comma = rest.find(',').unwrap_or(rest.len());
-        let Some(quote) = rest.find(":'").filter(|quote| *quote < comma) else { break };
-        let Some(inner) = rest.get(quote + 1..).and_then(quoted_length) else { break };
-        start += quote + inner + 3;
+    while let Some(target) = names_target.then(|| quoted_target(text, start)).flatten() {
+        start = target;
     }
     let rest = text.get(start..).unwrap_or_default();
     start + rest.find(',').unwrap_or(rest.len())
+}
+
+/// The end of a target in quotes that stands in the value which begins at `start`.
+fn quoted_target(text: &str, start: usize) -> Option<usize> {
+    let rest = text.get(start..)?;
+    let comma = rest.find(',').unwrap_or(rest.len());
+    let quote = rest.find(":'").filter(|quote| *quote < comma)?;
+    let inner = rest.get(quote + 1..).and_then(quoted_length)?;
+    Some(start + quote + inner + 3)
 }
 
 fn action(entry: &Entry<'_>) -> Result<Action, Diagnostic> {

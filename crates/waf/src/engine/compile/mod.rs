@@ -61,8 +61,7 @@ impl Compilation<'_> {
             Directive::Marker(name) => self.drafts.mark(name),
             Directive::DefaultAction(actions) => self.defaults.set(actions),
             Directive::RemoveById(ranges) => {
-                self.drafts
-                    .remove(|draft| ranges.iter().any(|range| range.contains(&draft.id)));
+                self.drafts.remove(|draft| ranges.iter().any(|range| range.contains(&draft.id)));
             }
             Directive::RemoveByTag(pattern) => self.remove_by(directive.span, pattern, |draft, pattern| {
                 draft.tags.iter().any(|tag| pattern.is_match(tag.as_bytes()))
@@ -83,8 +82,7 @@ impl Compilation<'_> {
             }
             Directive::UpdateTargetByMsg(pattern, targets) => {
                 if let Some(pattern) = self.pattern(directive.span, pattern) {
-                    self.drafts
-                        .update_targets(targets, |draft| pattern.is_match(draft.message.as_bytes()));
+                    self.drafts.update_targets(targets, |draft| pattern.is_match(draft.message.as_bytes()));
                 }
             }
             Directive::UpdateActionById(id, link, actions) => {
@@ -130,7 +128,12 @@ impl Compilation<'_> {
         }
     }
 
-    fn remove_by(&mut self, span: Span, pattern: &str, matches: impl Fn(&Draft, &crate::pattern::Pattern) -> bool) {
+    fn remove_by(
+        &mut self,
+        span: Span,
+        pattern: &str,
+        matches: impl Fn(&Draft, &crate::pattern::Pattern) -> bool,
+    ) {
         if let Some(pattern) = self.pattern(span, pattern) {
             self.drafts.remove(|draft| matches(draft, &pattern));
         }
@@ -139,10 +142,7 @@ impl Compilation<'_> {
     fn pattern(&mut self, span: Span, pattern: &str) -> Option<crate::pattern::Pattern> {
         crate::pattern::Pattern::new(pattern)
             .map_err(|error| {
-                self.problems.push(Problem {
-                    span,
-                    message: error.to_string(),
-                });
+                self.problems.push(Problem { span, message: error.to_string() });
             })
             .ok()
     }
@@ -244,17 +244,18 @@ impl Rule {
     /// What a value must hold for the rule to match; none when the rule looks at more than values.
     fn needs(&self) -> Option<Needs> {
         // Rules change the body processor while their phase runs, after its values were scanned.
-        let fixed_values = self
-            .targets
-            .iter()
-            .all(|target| !target.bases.is_empty() && !target.count && !target.bases.contains(&Base::ReqbodyProcessor));
+        let fixed_values = self.targets.iter().all(|target| {
+            !target.bases.is_empty() && !target.count && !target.bases.contains(&Base::ReqbodyProcessor)
+        });
         match &self.operator {
             RuleOperator::Fixed(_) if fixed_values && self.negated => Some(Needs::Nothing),
-            RuleOperator::Fixed(operator) if fixed_values => Some(match (operator.required(), operator.needs()) {
-                (Some(literals), _) => Needs::Literals(literals),
-                (None, Some(bytes)) => Needs::Bytes(bytes),
-                (None, None) => Needs::Nothing,
-            }),
+            RuleOperator::Fixed(operator) if fixed_values => {
+                Some(match (operator.required(), operator.needs()) {
+                    (Some(literals), _) => Needs::Literals(literals),
+                    (None, Some(bytes)) => Needs::Bytes(bytes),
+                    (None, None) => Needs::Nothing,
+                })
+            }
             _ => None,
         }
     }
@@ -277,9 +278,6 @@ struct Building<'d> {
 
 impl Building<'_> {
     fn problem(&mut self, span: Span, message: impl Into<String>) {
-        self.problems.push(Problem {
-            span,
-            message: message.into(),
-        });
+        self.problems.push(Problem { span, message: message.into() });
     }
 }

@@ -94,12 +94,8 @@ impl Pass<'_> {
             return Fate::Remains;
         }
         let before = Tx::copy(&self.state.tx);
-        let matches = Run {
-            program: self.program,
-            collections: &Collections::default(),
-            state: self.state,
-        }
-        .chain(rule, index);
+        let matches = Run { program: self.program, collections: &Collections::default(), state: self.state }
+            .chain(rule, index);
         let is_silent = !rule.report.log && matches!(rule.disruption, Disruption::Pass);
         let skips_safely = rule.skip_to.is_none() || self.may_leave_out(rule, index);
         if matches && !(is_silent && skips_safely) {
@@ -130,7 +126,9 @@ impl Pass<'_> {
             && rule.effects.iter().all(|effect| match effect {
                 Effect::SetTx(TxName::Slot(slot), change) => {
                     let value = match change {
-                        Change::Set(text) | Change::Add(text) | Change::Subtract(text) => self.is_known_text(text),
+                        Change::Set(text) | Change::Add(text) | Change::Subtract(text) => {
+                            self.is_known_text(text)
+                        }
                         Change::SetNumber(_) | Change::Unset => true,
                     };
                     value && !self.read.contains(*slot as usize) && self.is_settled(*slot)
@@ -247,20 +245,17 @@ impl Pass<'_> {
     fn removable(&self, phase: usize, step: usize, index: u32) -> bool {
         let earlier = self.program.phases.iter().take(phase).flatten();
         let here = self.program.phases.get(phase).into_iter().flatten().take(step);
-        earlier
-            .chain(here)
-            .any(|&other| self.removals(other).any(|rules| rules.contains(index as usize)))
+        earlier.chain(here).any(|&other| self.removals(other).any(|rules| rules.contains(index as usize)))
     }
 
     fn removals(&self, index: u32) -> impl Iterator<Item = &BitSet> {
         let rule = self.program.rules.get(index as usize);
-        rule.into_iter()
-            .flat_map(|rule| self.links(rule))
-            .flat_map(|link| link.effects.iter())
-            .filter_map(|effect| match effect {
+        rule.into_iter().flat_map(|rule| self.links(rule)).flat_map(|link| link.effects.iter()).filter_map(
+            |effect| match effect {
                 Effect::Remove(rules) => Some(rules),
                 _ => None,
-            })
+            },
+        )
     }
 
     /// Whether the rules over which this one always jumps can be left out: nobody else jumps in between, and who takes this
