@@ -33,7 +33,8 @@ impl Sources {
             }
         }
         if files.is_empty() {
-            bail!("there are no rules: give `--rules`, a folder or a file");
+            let message = "there are no rules: give `--rules` with a folder or a file\n";
+            clap::Error::raw(clap::error::ErrorKind::MissingRequiredArgument, message).exit();
         }
         Ok(setup.into_iter().chain(files).collect())
     }

@@ -54,11 +54,12 @@ const fn known_from(variable: Variable) -> Option<u8> {
 /// The rule lowers the case of what it looks at, and then looks for a capital letter.
 fn wrong_case(link: &Link<'_>, operator: &Located<OperatorText>) -> Option<(Span, String)> {
     let last = link.actions.iter().rev().find_map(|action| match &action.value {
-        Action::Transformation(transformation) => Some(*transformation),
+        Action::Transformation(transformation) => Some(Some(*transformation)),
+        Action::NoTransformation => Some(None),
         _ => None,
     });
     let every_step = link.actions.iter().any(|action| action.value == Action::MultiMatch);
-    if last != Some(Transformation::Lowercase) || every_step {
+    if last.flatten() != Some(Transformation::Lowercase) || every_step {
         return None;
     }
     let OperatorText { name, argument, .. } = &operator.value;
