@@ -44,8 +44,7 @@ fn range(text: &str) -> Result<RangeInclusive<u32>, String> {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let files = arguments.sources.files(&arguments.more)?;
     let ruleset = load::ruleset(Ruleset::builder(), &files)?;
-    let rules: Vec<&RuleSummary> =
-        ruleset.rules().iter().filter(|rule| is_wanted(rule, arguments)).collect();
+    let rules: Vec<&RuleSummary> = ruleset.rules().iter().filter(|rule| is_wanted(rule, arguments)).collect();
     match arguments.format {
         Format::Json => {
             let list: Vec<Value> = rules.iter().map(|rule| as_json(rule)).collect();

@@ -64,12 +64,14 @@ impl Given {
         };
         let mut headers = Vec::new();
         for field in &self.headers {
-            let (name, value) =
-                field.split_once(':').ok_or_else(|| anyhow!("`{field}` is not a field; write `Name: value`"))?;
+            let (name, value) = field
+                .split_once(':')
+                .ok_or_else(|| anyhow!("`{field}` is not a field; write `Name: value`"))?;
             headers.push((name.trim().as_bytes().to_vec(), value.trim().as_bytes().to_vec()));
         }
         // What curl sends without being told to: rules look for the absence of these.
-        let mut defaults = vec![("Host", host), ("User-Agent", "curl/8".to_owned()), ("Accept", "*/*".to_owned())];
+        let mut defaults =
+            vec![("Host", host), ("User-Agent", "curl/8".to_owned()), ("Accept", "*/*".to_owned())];
         if let Some(body) = &body {
             defaults.push(("Content-Length", body.len().to_string()));
             defaults.push(("Content-Type", "application/x-www-form-urlencoded".to_owned()));

@@ -92,7 +92,11 @@ impl<'t> Story<'t> {
                 let _ = writeln!(text, "{}", end.text());
             }
             Some(end) => {
-                let _ = writeln!(text, "pass: the rules only detect; with `SecRuleEngine On` it would be {}", end.text());
+                let _ = writeln!(
+                    text,
+                    "pass: the rules only detect; with `SecRuleEngine On` it would be {}",
+                    end.text()
+                );
             }
         }
         text
@@ -137,7 +141,9 @@ impl End {
         match rule_id {
             0 => format!("{what} by a limit of the engine"),
             id if self.message.is_empty() => format!("{what} by rule {id} at {}", self.place),
-            id => format!("{what} by rule {id} at {} ({})", self.place, shown(self.message.as_bytes(), SHOWN)),
+            id => {
+                format!("{what} by rule {id} at {} ({})", self.place, shown(self.message.as_bytes(), SHOWN))
+            }
         }
     }
 

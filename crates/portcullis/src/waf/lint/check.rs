@@ -161,10 +161,11 @@ impl<'d> Checking<'d> {
     /// Every `skipAfter` that skips no rule of its phase.
     fn skips(&mut self) {
         for (number, chain) in self.chains.iter().enumerate() {
-            let skips = chain.links.iter().flat_map(|link| link.actions).filter_map(|action| match &action.value {
-                Action::SkipAfter(marker) => Some((marker, action.span)),
-                _ => None,
-            });
+            let skips =
+                chain.links.iter().flat_map(|link| link.actions).filter_map(|action| match &action.value {
+                    Action::SkipAfter(marker) => Some((marker, action.span)),
+                    _ => None,
+                });
             for (marker, span) in skips {
                 let Some(&end) = self.markers.get(marker.as_str()) else { continue };
                 let between = self.chains.get(number + 1..end).unwrap_or_default();
@@ -184,18 +185,25 @@ fn look_at(chain: &Chain<'_>, found: &mut Suspicions) {
     let mut warn =
         |span: Span, message: String| found.warnings.push(Diagnostic::new(Blame::Structure, message, span));
     if scores(chain) && chain.messages().is_empty() {
-        warn(chain.span, format!(
-            "rule {} adds to the anomaly score and has no `msg`: nobody can tell from the record why a request was refused",
-            chain.id
-        ));
+        warn(
+            chain.span,
+            format!(
+                "rule {} adds to the anomaly score and has no `msg`: nobody can tell from the record why a request was refused",
+                chain.id
+            ),
+        );
     }
-    let refuses = chain.actions().any(|action| matches!(action, Action::Deny | Action::Drop | Action::Redirect(_)));
+    let refuses =
+        chain.actions().any(|action| matches!(action, Action::Deny | Action::Drop | Action::Redirect(_)));
     let has = |wanted: &Action| chain.actions().any(|action| action == wanted);
     if refuses && has(&Action::NoLog) && !has(&Action::Log) {
-        warn(chain.span, format!(
-            "rule {} refuses requests and has `nolog`: the record will not say what it matched",
-            chain.id
-        ));
+        warn(
+            chain.span,
+            format!(
+                "rule {} refuses requests and has `nolog`: the record will not say what it matched",
+                chain.id
+            ),
+        );
     }
     for link in &chain.links {
         if let Some((span, message)) = never::matches(link, chain.phase()) {

@@ -17,7 +17,8 @@ fn too_early(link: &Link<'_>, phase: u8) -> Option<(Span, String)> {
     let looked_at = link.targets.iter().filter(|target| !target.value.exclude);
     let mut first = None;
     for target in looked_at {
-        let known = known_from(target.value.variable).filter(|known| *known > phase && !target.value.count)?;
+        let known =
+            known_from(target.value.variable).filter(|known| *known > phase && !target.value.count)?;
         first = first.or(Some((target, known)));
     }
     let (target, known) = first?;
@@ -67,9 +68,14 @@ fn wrong_case(link: &Link<'_>, operator: &Located<OperatorText>) -> Option<(Span
         OperatorName::Contains | OperatorName::StrEq | OperatorName::BeginsWith | OperatorName::EndsWith => {
             !argument.contains("%{")
         }
-        OperatorName::Rx => argument.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" _-/".contains(&byte)),
+        OperatorName::Rx => {
+            argument.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" _-/".contains(&byte))
+        }
         _ => false,
     };
     let capital = argument.chars().find(char::is_ascii_uppercase).filter(|_| is_literal)?;
-    Some((operator.span, format!("t:lowercase leaves no `{capital}` in what it looks at; write the text in lower case")))
+    Some((
+        operator.span,
+        format!("t:lowercase leaves no `{capital}` in what it looks at; write the text in lower case"),
+    ))
 }

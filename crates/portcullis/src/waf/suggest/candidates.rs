@@ -85,7 +85,7 @@ impl Candidates {
                 pattern.widen(target);
             }
             if is_first {
-                candidate.place(&record.path);
+                candidate.place(PathPattern::of(&record.path, record.path_is_cut));
             }
         }
     }
@@ -127,8 +127,7 @@ impl Candidates {
 }
 
 impl Candidate {
-    fn place(&mut self, path: &str) {
-        let path = PathPattern::of(path);
+    fn place(&mut self, path: PathPattern) {
         let is_near = |place: &&mut Place| place.path.as_ref().is_none_or(|known| known.is_near(&path));
         if let Some(place) = self.places.iter_mut().find(is_near) {
             place.requests += 1;

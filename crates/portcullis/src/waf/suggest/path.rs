@@ -1,8 +1,5 @@
 //! The narrowest path with wildcards that several paths have in common.
 
-/// The gateway's record cuts paths there.
-const CUT: usize = 2048;
-
 /// A path with wildcards.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PathPattern {
@@ -22,10 +19,11 @@ enum Tail {
 }
 
 impl PathPattern {
-    pub(super) fn of(path: &str) -> Self {
+    /// The pattern of one path, of which the record may only hold the beginning.
+    pub(super) fn of(path: &str, is_cut: bool) -> Self {
         let mut segments: Vec<String> =
             path.strip_prefix('/').unwrap_or(path).split('/').map(plain).collect();
-        let is_cut = path.len() >= CUT && segments.len() > 1;
+        let is_cut = is_cut && segments.len() > 1;
         if is_cut {
             segments.pop();
         }
@@ -52,7 +50,8 @@ impl PathPattern {
         let ends_here = |one: &Self| one.segments.len() == common && one.tail != Tail::Below;
         let tail = if ends_here(self) || ends_here(other) { Tail::Any } else { Tail::Below };
         self.segments.truncate(common);
-        self.tail = tail;
+        let ends_open = self.segments.last().is_some_and(|last| last == "*");
+        self.tail = if tail == Tail::Any && ends_open { Tail::Nothing } else { tail };
     }
 
     /// As the configuration writes it.
@@ -125,7 +124,7 @@ mod tests {
     use super::{PathPattern, is_match};
 
     fn common(paths: &[&str]) -> String {
-        let mut all = paths.iter().map(|path| PathPattern::of(path));
+        let mut all = paths.iter().map(|path| PathPattern::of(path, false));
         let mut pattern = all.next().unwrap();
         all.for_each(|path| pattern.widen(&path));
         for path in paths {
@@ -144,6 +143,8 @@ mod tests {
         assert_eq!(common(&["/a/1/x", "/a/2/x", "/a/2/x/y"]), "/a/*/x*");
         assert_eq!(common(&["/a/%41b'c"]), "/a/*b*c");
         assert_eq!(common(&["/"]), "/");
+        assert_eq!(common(&["/a/1", "/a/2", "/a/3/x"]), "/a/*");
+        assert_eq!(PathPattern::of("/a/b/c", true).text(), "/a/b/*");
     }
 
     #[test]

@@ -128,7 +128,9 @@ fn exclusion(proposal: &Proposal<'_>) -> Value {
     let mut exclusion = json!({ "rule": proposal.key.rule });
     if let Some(object) = exclusion.as_object_mut() {
         let texts = [("target", &proposal.target), ("path", &proposal.path)];
-        object.extend(texts.into_iter().filter_map(|(key, text)| Some((key.to_owned(), json!(text.as_ref()?)))));
+        object.extend(
+            texts.into_iter().filter_map(|(key, text)| Some((key.to_owned(), json!(text.as_ref()?)))),
+        );
     }
     exclusion
 }

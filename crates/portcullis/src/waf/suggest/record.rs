@@ -21,12 +21,16 @@ pub(super) struct Record {
     pub(super) id: String,
     pub(super) route: String,
     pub(super) path: String,
+    /// Whether the log only holds the beginning of the path.
+    pub(super) path_is_cut: bool,
     /// Whether rules refused it, or would have in shadow mode.
     pub(super) refused: bool,
     /// What was found, each thing once; what only follows from it is left out.
     pub(super) findings: BTreeSet<Finding>,
     /// Rules that matched, and the log does not say what.
     pub(super) unknown: BTreeSet<u32>,
+    /// Whether more rules matched than the log holds.
+    pub(super) is_partial: bool,
 }
 
 /// A rule, and what it matched.
@@ -50,6 +54,8 @@ struct Raw {
     rule_ids: Vec<u32>,
     #[serde(rename = "waf.matches")]
     matches: Vec<RawMatch>,
+    /// The keys whose values the gateway has cut.
+    truncated: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -102,7 +108,17 @@ impl From<Raw> for Record {
         let is_told = |rule: u32| raw.matches.iter().any(|found| found.rule == rule);
         let untold = |rule: &u32| !is_told(*rule) && !follows(*rule, "");
         let unknown = raw.rule_ids.iter().copied().filter(untold).collect();
-        Self { id: raw.request_id, route: raw.route, path: raw.path, refused, findings, unknown }
+        let is_cut = |key: &str| raw.truncated.iter().any(|cut| cut == key);
+        Self {
+            path_is_cut: is_cut("url.path"),
+            is_partial: is_cut("waf.rule_ids"),
+            id: raw.request_id,
+            route: raw.route,
+            path: raw.path,
+            refused,
+            findings,
+            unknown,
+        }
     }
 }
 

@@ -57,7 +57,8 @@ impl<'c> Tally<'c> {
         let covering: Vec<_> =
             record.findings.iter().map(|finding| self.candidates.covering(record, finding)).collect();
         // What nothing is known of may refuse the request on its own. A request is sure to pass when nothing is left.
-        let passes = record.unknown.is_empty() && !covering.is_empty() && covering.iter().all(Option::is_some);
+        let is_known = record.unknown.is_empty() && !record.is_partial && !covering.is_empty();
+        let passes = is_known && covering.iter().all(Option::is_some);
         let used: BTreeSet<_> = covering.into_iter().flatten().collect();
         if is_marked {
             self.marked += 1;

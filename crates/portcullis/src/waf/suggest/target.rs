@@ -95,7 +95,10 @@ mod tests {
         assert_eq!(of(&["ARGS:items[].text"]), "ARGS:items[].text");
         assert_eq!(of(&["ARGS:a;b'c"]), "ARGS:/^a.b.c$/");
         assert_eq!(of(&["XML:/*"]), "XML:/*");
-        assert_eq!(of(&["ARGS:json.items.0.text", "ARGS:json.items.12.text"]), "ARGS:/^json[.]items[.][0-9]+[.]text$/");
+        assert_eq!(
+            of(&["ARGS:json.items.0.text", "ARGS:json.items.12.text"]),
+            "ARGS:/^json[.]items[.][0-9]+[.]text$/"
+        );
         let long = format!("ARGS:{}", "a".repeat(95));
         assert_eq!(of(&[&long]), format!("ARGS:/^{}/", "a".repeat(95)));
     }
