@@ -17,6 +17,7 @@ mod suggest;
 mod suite;
 mod test;
 mod wire;
+mod words;
 
 use std::process::ExitCode;
 

@@ -7,10 +7,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use portcullis_waf::engine::{LoadError, RuleSummary, Ruleset};
+use portcullis_waf::seclang::Diagnostic;
 use serde_json::{Value, json};
 
 use super::load::{self, Sources};
 use super::rules;
+use super::words::{counted, length};
 use crate::output::{self, Format};
 
 #[derive(Debug, clap::Args)]
@@ -43,6 +45,8 @@ struct Findings {
     backtracking: Vec<RuleSummary>,
     /// Rules that no prefilter can rule out.
     always: Vec<RuleSummary>,
+    /// Those of them that look at nothing but variables of the rules themselves, which costs next to nothing.
+    internal: Vec<RuleSummary>,
     rules: usize,
 }
 
@@ -67,20 +71,22 @@ fn reports(error: &LoadError) -> Vec<String> {
 fn look(ruleset: &Ruleset, files: &[PathBuf]) -> anyhow::Result<Findings> {
     let document = load::document(files)?.document;
     let suspicions = check::check(&document);
-    let shown = |faults: Vec<portcullis_waf::seclang::Diagnostic>| {
+    let shown = |faults: &[Diagnostic]| {
         faults.iter().map(|fault| fault.report(&document).to_string()).collect::<Vec<_>>()
     };
     let mut warnings = ruleset.warnings().to_vec();
-    warnings.extend(shown(suspicions.warnings));
-    let chosen = |which: fn(&RuleSummary) -> bool| {
+    warnings.extend(shown(&suspicions.warnings));
+    let chosen = |which: &dyn Fn(&RuleSummary) -> bool| {
         ruleset.rules().iter().filter(|rule| which(rule)).cloned().collect::<Vec<_>>()
     };
+    let is_internal = |rule: &RuleSummary| suspicions.internal.contains(&rule.id);
     Ok(Findings {
         errors: Vec::new(),
         warnings,
-        notes: shown(suspicions.notes),
-        backtracking: chosen(|rule| rule.backtracks),
-        always: chosen(|rule| !rule.prefiltered),
+        notes: shown(&suspicions.notes),
+        backtracking: chosen(&|rule| rule.backtracks),
+        always: chosen(&|rule| !rule.prefiltered && !is_internal(rule)),
+        internal: chosen(&|rule| !rule.prefiltered && is_internal(rule)),
         rules: ruleset.rules().len(),
     })
 }
@@ -100,21 +106,27 @@ fn as_text(findings: &Findings, verbose: bool) -> String {
     }
     if !findings.always.is_empty() {
         lines.push(format!(
-            "note: {} rules cannot be ruled out by a prefilter and run on every request that reaches them:",
-            findings.always.len()
+            "note: no prefilter can rule these out, so they run on every request that reaches them: {}",
+            length(&findings.always, "rule")
         ));
         lines.extend(by_phase(&findings.always));
     }
-    if findings.errors.is_empty() {
+    if !findings.internal.is_empty() {
         lines.push(format!(
-            "{} rules, {} warnings, {} notes",
-            findings.rules,
-            findings.warnings.len(),
-            findings.notes.len() + findings.backtracking.len() + findings.always.len()
+            "note: {} that always run and only look at variables of the rules themselves",
+            length(&findings.internal, "more rule")
         ));
-    } else {
-        lines.push(format!("{} errors", findings.errors.len()));
     }
+    if !verbose && !findings.notes.is_empty() {
+        let more = length(&findings.notes, "more note");
+        lines.push(format!("note: {more}, shown with `--verbose`"));
+    }
+    lines.push(match findings.errors.as_slice() {
+        [] => {
+            format!("{}, {}", counted(findings.rules as u64, "rule"), length(&findings.warnings, "warning"))
+        }
+        errors => length(errors, "error"),
+    });
     lines.join("\n")
 }
 
@@ -134,6 +146,7 @@ fn as_json(findings: &Findings) -> Value {
         "notes": findings.notes,
         "backtracking": list(&findings.backtracking),
         "always_run": list(&findings.always),
+        "internal": list(&findings.internal),
         "rules": findings.rules,
     })
 }

@@ -81,10 +81,3 @@ pub(super) fn rule_files(rules: &Path) -> anyhow::Result<Vec<PathBuf>> {
     files.sort();
     Ok(files)
 }
-
-/// The name of a severity, as rules write it.
-pub(super) fn severity(severity: Option<u8>) -> &'static str {
-    const NAMES: [&str; 8] =
-        ["EMERGENCY", "ALERT", "CRITICAL", "ERROR", "WARNING", "NOTICE", "INFO", "DEBUG"];
-    severity.and_then(|severity| NAMES.get(usize::from(severity)).copied()).unwrap_or("-")
-}

@@ -8,6 +8,7 @@ use portcullis_waf::engine::{RuleSummary, Ruleset};
 use serde_json::{Value, json};
 
 use super::load::{self, Sources};
+use super::words;
 use crate::output::{self, Format};
 
 #[derive(Debug, clap::Args)]
@@ -71,7 +72,7 @@ fn as_text(rule: &RuleSummary) -> String {
     let runs = if rule.prefiltered { "prefiltered" } else { "always runs" };
     let backtracks = if rule.backtracks { ", step budget" } else { "" };
     let message = if rule.message.is_empty() { "(no message)" } else { &rule.message };
-    let severity = load::severity(rule.severity);
+    let severity = words::severity(rule.severity);
     let mut text = format!("{:<7} phase {}  {severity:<9}  {message}\n", rule.id, rule.phase);
     text.push_str(&format!("        {}:{}  ({runs}{backtracks}{links})", rule.file, rule.line));
     if !rule.tags.is_empty() {
@@ -82,14 +83,14 @@ fn as_text(rule: &RuleSummary) -> String {
 
 fn count(rules: &[&RuleSummary]) -> String {
     let always = rules.iter().filter(|rule| !rule.prefiltered).count();
-    format!("{} rules, {always} of them always run", rules.len())
+    format!("{}, {always} always run", words::length(rules, "rule"))
 }
 
 pub(super) fn as_json(rule: &RuleSummary) -> Value {
     json!({
         "id": rule.id,
         "phase": rule.phase,
-        "severity": rule.severity.map(|severity| load::severity(Some(severity))),
+        "severity": rule.severity.map(|severity| words::severity(Some(severity))),
         "message": rule.message,
         "tags": rule.tags,
         "file": rule.file,

@@ -70,7 +70,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut tally = Tally::new(&candidates);
     record::each(&arguments.logs, |record| tally.add(record, marks.covers(record)))?;
     if skipped > 0 {
-        output::complaint(&format!("{skipped} lines are no records of the audit log and were skipped"));
+        let (is, record) = if skipped == 1 { ("is", "no record") } else { ("are", "no records") };
+        let lines = super::words::counted(skipped, "line");
+        output::complaint(&format!("skipped {lines} that {is} {record} of the audit log"));
     }
     for id in &missing {
         output::complaint(&format!("there is no request `{id}` in the log"));

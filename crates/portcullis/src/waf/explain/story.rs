@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use portcullis_waf::engine::{Action, Interruption, MatchedValue, RuleMatch, Ruleset, Transaction};
 use serde_json::{Value, json};
 
-use super::super::load;
+use super::super::words;
 
 /// Characters shown of a value: for people, and for programs.
 const SHOWN: usize = 160;
@@ -167,7 +167,7 @@ impl End {
 }
 
 fn describe(found: &RuleMatch, text: &mut String) {
-    let severity = load::severity(found.severity);
+    let severity = words::severity(found.severity);
     let message = shown(found.message.as_bytes(), SHOWN);
     let _ = writeln!(text, "{:<7} phase {}  {severity:<9}  {message}", found.rule_id, found.phase);
     let _ = writeln!(text, "        {}:{}", found.file, found.line);
@@ -209,7 +209,7 @@ fn match_json(found: &RuleMatch) -> Value {
     json!({
         "rule": found.rule_id,
         "phase": found.phase,
-        "severity": found.severity.map(|severity| load::severity(Some(severity))),
+        "severity": found.severity.map(|severity| words::severity(Some(severity))),
         "message": found.message,
         "tags": found.tags,
         "file": found.file,

@@ -1,11 +1,12 @@
 //! Rules that are right word by word and do not do what their author meant.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 
 use portcullis_waf::pattern::Pattern;
 use portcullis_waf::seclang::{
-    Action, Blame, Change, Diagnostic, Directive, Document, Located, OperatorText, Span, Target, TemplatePart,
+    Action, Blame, Change, Diagnostic, Directive, Document, Located, OperatorText, Span, Target,
+    TemplatePart, Variable,
 };
 
 use super::never;
@@ -15,6 +16,9 @@ use super::never;
 pub(super) struct Suspicions {
     pub(super) warnings: Vec<Diagnostic>,
     pub(super) notes: Vec<Diagnostic>,
+    /// Rules that look at nothing but variables of the rules themselves; of a chain its first link counts, for the others only
+    /// run when that matches.
+    pub(super) internal: BTreeSet<u32>,
 }
 
 /// A rule with the links of its chain.
@@ -30,6 +34,13 @@ pub(super) struct Link<'d> {
     pub(super) targets: &'d [Located<Target>],
     pub(super) operator: Option<&'d Located<OperatorText>>,
     pub(super) actions: &'d [Located<Action>],
+}
+
+impl Link<'_> {
+    /// Whether it looks at nothing but variables of the rules themselves.
+    fn is_internal(&self) -> bool {
+        self.targets.iter().all(|target| target.value.variable == Variable::Tx)
+    }
 }
 
 impl<'d> Chain<'d> {
@@ -81,6 +92,8 @@ pub(super) fn check(document: &Document) -> Suspicions {
         checking.directive(directive);
     }
     checking.chains.iter().for_each(|chain| look_at(chain, &mut checking.found));
+    let is_internal = |chain: &&Chain<'_>| chain.links.first().is_some_and(Link::is_internal);
+    checking.found.internal = checking.chains.iter().filter(is_internal).map(|chain| chain.id).collect();
     checking.skips();
     checking.found
 }
@@ -184,7 +197,9 @@ impl<'d> Checking<'d> {
 fn look_at(chain: &Chain<'_>, found: &mut Suspicions) {
     let mut warn =
         |span: Span, message: String| found.warnings.push(Diagnostic::new(Blame::Structure, message, span));
-    if scores(chain) && chain.messages().is_empty() {
+    // Rules that add scores up have nothing to say.
+    let looks = !chain.links.iter().all(Link::is_internal);
+    if looks && scores(chain) && chain.messages().is_empty() {
         warn(
             chain.span,
             format!(

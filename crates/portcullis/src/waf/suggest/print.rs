@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use super::super::words::counted as count;
 use super::candidates::{Candidates, Proposal};
 use super::tally::{Named, Tally};
 
@@ -26,7 +27,8 @@ pub(super) fn text(candidates: &Candidates, tally: &Tally<'_>) -> String {
     let mut text = match tally.marked {
         0 => "# no rule found anything in the marked requests\n".to_owned(),
         marked => format!(
-            "# {marked} marked requests in which rules found something; with these exclusions {} are sure to pass\n",
+            "# {} in which rules found something; sure to pass with these exclusions: {}\n",
+            count(marked, "marked request"),
             tally.passing
         ),
     };
@@ -37,8 +39,11 @@ pub(super) fn text(candidates: &Candidates, tally: &Tally<'_>) -> String {
             let name = proposal.key.route.escape_debug();
             let _ = write!(text, "\n# for the scan of the route `{name}`:\nexclude:\n");
         }
-        let requests = proposal.requests;
-        let _ = writeln!(text, "  # needed by {requests} marked requests, alone enough for {alone}");
+        let _ = writeln!(
+            text,
+            "  # needed by {}, alone enough for {alone}",
+            count(proposal.requests, "marked request")
+        );
         if proposal.target.is_none() {
             text.push_str("  # the whole rule: what it matched cannot be named in an exclusion\n");
         }
@@ -66,23 +71,24 @@ fn warnings(candidates: &Candidates, tally: &Tally<'_>) -> Vec<String> {
     let mut warnings = Vec::new();
     if tally.leaking.count > 0 {
         warnings.push(format!(
-            "{} requests that were refused and are not marked would pass too: {}",
-            tally.leaking.count,
+            "not marked, refused, and would pass too: {}: {}",
+            count(tally.leaking.count, "request"),
             list(&tally.leaking)
         ));
     }
     if tally.weakened.count > 0 {
         warnings.push(format!(
-            "in {} requests that were refused and are not marked rules would find less, and their score may fall below \
-             the threshold: {}",
-            tally.weakened.count,
+            "not marked, refused, and rules would find less in them, so that their score may fall below the threshold: \
+             {}: {}",
+            count(tally.weakened.count, "request"),
             list(&tally.weakened)
         ));
     }
     for (rule, requests) in &candidates.unknown {
         warnings.push(format!(
-            "rule {rule} matched in {requests} marked requests, and the log does not say what; look again when these \
-             exclusions hold, or ask `portcullis waf explain`"
+            "rule {rule} matched in {}, and the log does not say what; look again when these exclusions hold, or ask \
+             `portcullis waf explain`",
+            count(*requests, "marked request")
         ));
     }
     if candidates.dropped > 0 {

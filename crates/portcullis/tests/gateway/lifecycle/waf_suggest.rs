@@ -41,18 +41,21 @@ fn the_narrowest_exclusions_are_proposed() {
         refused("c", "cms", "/cms/pages/3", &[(942_100, "ARGS:id")]),
     ]);
     let printed = suggest(&folder, &["--false-positive", "a", "b"]);
-    let expected = r#"# 2 marked requests in which rules found something; with these exclusions 2 are sure to pass
+    let expected = r#"# 2 marked requests in which rules found something; sure to pass with these exclusions: 2
 
 # for the scan of the route `cms`:
 exclude:
-  # needed by 1 marked requests, alone enough for 0
+  # needed by 1 marked request, alone enough for 0
   - {rule: 941100, target: "ARGS:comment", path: "/cms/pages/2"}
   # needed by 2 marked requests, alone enough for 1
   - {rule: 942100, target: "ARGS:comment", path: "/cms/pages/*"}
 "#;
     assert_eq!((printed.code, printed.stdout.as_str(), printed.stderr.as_str()), (0, expected, ""));
     let often = suggest(&folder, &["--false-positive=a,b", "--min", "2"]);
-    assert!(!often.stdout.contains("941100") && often.stdout.contains("1 are sure to pass"), "{often:?}");
+    assert!(
+        !often.stdout.contains("941100") && often.stdout.contains("sure to pass with these exclusions: 1\n"),
+        "{often:?}"
+    );
 }
 
 #[test]
@@ -92,11 +95,9 @@ fn what_else_would_pass_is_warned_of() {
     ]);
     let printed = suggest(&folder, &["--false-positive", "a", "b"]);
     assert!(
-        printed
-            .stdout
-            .contains("# warning: 1 requests that were refused and are not marked would pass too: attack\n")
+        printed.stdout.contains("# warning: not marked, refused, and would pass too: 1 request: attack\n")
     );
-    assert!(printed.stdout.contains("may fall below the threshold: mixed\n"), "{printed:?}");
+    assert!(printed.stdout.contains("may fall below the threshold: 1 request: mixed\n"), "{printed:?}");
     assert!(!printed.stdout.contains("other\n"));
 }
 
@@ -115,12 +116,12 @@ fn what_the_log_does_not_tell_is_not_guessed() {
             && printed.stdout.contains("- {rule: 920450, path: \"/x\"}")
     );
     assert!(
-        printed.stdout.contains("rule 942100 matched in 1 marked requests, and the log does not say what")
+        printed.stdout.contains("rule 942100 matched in 1 marked request, and the log does not say what")
     );
-    assert!(printed.stdout.contains("0 are sure to pass"), "{printed:?}");
+    assert!(printed.stdout.contains("sure to pass with these exclusions: 0\n"), "{printed:?}");
     assert_eq!(
         printed.stderr,
-        "1 lines are no records of the audit log and were skipped\nthere is no request `nobody` in the log\n"
+        "skipped 1 line that is no record of the audit log\nthere is no request `nobody` in the log\n"
     );
 }
 
