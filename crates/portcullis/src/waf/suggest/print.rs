@@ -140,3 +140,51 @@ fn exclusion(proposal: &Proposal<'_>) -> Value {
     }
     exclusion
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::super::candidates::Candidates;
+    use super::super::record::{Finding, Record};
+    use super::super::tally::Tally;
+    use super::text;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Pasted {
+        exclude: Vec<Entry>,
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Entry {
+        rule: u32,
+        target: String,
+        path: String,
+    }
+
+    #[test]
+    fn what_is_printed_is_yaml_whatever_the_log_holds() {
+        let finding = |target: &str| Finding { rule: 1, target: Some(target.to_owned()) };
+        let record = Record {
+            id: "a\n- {rule: 7}".to_owned(),
+            route: "r\nrule: 7".to_owned(),
+            path: "/a\"b: #\n/c".to_owned(),
+            path_is_cut: false,
+            refused: true,
+            findings: [finding("ARGS:x: \"#\n{y}"), finding("FILES")].into(),
+            unknown: [2].into(),
+            is_partial: false,
+        };
+        let mut candidates = Candidates::default();
+        candidates.add(&record);
+        let mut tally = Tally::new(&candidates);
+        tally.add(&record, true);
+        tally.add(&record, false);
+        let printed = text(&candidates, &tally);
+        let pasted: Pasted = serde_saphyr::from_str(&printed).unwrap();
+        let entry = |target: &str| Entry { rule: 1, target: target.to_owned(), path: "/a*b*/c".to_owned() };
+        assert_eq!(pasted.exclude, [entry("ARGS:/^x......y.$/"), entry("FILES")], "{printed}");
+    }
+}
