@@ -38,7 +38,7 @@ impl Given {
     pub(super) fn request(&self) -> anyhow::Result<Request> {
         match &self.request {
             Some(path) => written(&read(path)?),
-            None => self.from_flags(),
+            None => self.by_flags(),
         }
     }
 
@@ -52,7 +52,7 @@ impl Given {
         Ok(Some(parsed.message))
     }
 
-    fn from_flags(&self) -> anyhow::Result<Request> {
+    fn by_flags(&self) -> anyhow::Result<Request> {
         let url = self.url.as_deref().unwrap_or("/");
         let (host, target) = parts(url)?;
         let body = match self.data.as_deref() {
