@@ -9,6 +9,9 @@ mod explain;
 mod operator;
 mod reload;
 mod waf;
+mod waf_rules;
+mod waf_suggest;
+mod waf_tools;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
