@@ -27,9 +27,7 @@ impl Pairs {
 
     /// The pairs in the order in which they were added.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.entries
-            .iter()
-            .map(|(name, value)| (self.slice(name), self.slice(value)))
+        self.entries.iter().map(|(name, value)| (self.slice(name), self.slice(value)))
     }
 
     /// How many pairs there are.
