@@ -46,7 +46,7 @@ impl Prose {
 
     /// Whether it reads like sentences: enough words, and few other things between them.
     pub(super) fn is_running_text(self) -> bool {
-        let dense = self.words >= 5 && self.words >= self.other * 3 && self.plain * 10 >= self.words * 7;
+        let dense = self.words >= 5 && self.words >= self.other * 4 && self.plain * 10 >= self.words * 7;
         let ideographs = self.high >= 18 && self.high * 2 >= self.length;
         dense || ideographs || self.is_document()
     }

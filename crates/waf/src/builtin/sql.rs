@@ -50,7 +50,7 @@ pub(super) const RULES: &[Rule] = &[
         "condition after a quote",
         "An operator of SQL with an operand, directly after a quote.",
     ),
-    sql(UNION, (5, 4), "union select", "A second query whose columns follow: union select null, user()."),
+    sql(UNION, (5, 5), "union select", "A second query whose columns follow: union select null, user()."),
     sql(UNION_WORDS, (3, 0), "union and select", "The two words in sequence, without a list of columns."),
     sql(STACKED, (5, 3), "second statement", "A semicolon, and a statement that is complete enough to run."),
     sql(
@@ -211,7 +211,7 @@ mod tests {
             "1' and extractvalue(1,concat(0x7e,version()))--",
             "(case when (1=1) then 1 else 0 end)",
             "1 and 1=2",
-            "x' like '%",
+            "x' like '%a%",
             "1' group by 1 having 1=1--",
             "select * from information_schema.tables",
         ] {

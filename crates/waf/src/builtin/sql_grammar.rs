@@ -104,7 +104,7 @@ impl Walk<'_> {
     fn word(&self, at: usize, word: Word, cues: &mut Cues) {
         match word {
             Word::Or | Word::And => self.logic(at, cues),
-            Word::Where | Word::Having => {
+            Word::Where | Word::Having | Word::When => {
                 self.comparison(at, cues);
                 if word == Word::Having && self.breaks_out(at) {
                     self.add(cues, CLAUSE, at, at + 3);

@@ -9,7 +9,7 @@ const fn path(id: u32, scores: (u16, u16), title: &'static str, description: &'s
 pub(super) const RULES: &[Rule] = &[
     path(100_600, (5, 2), "steps upwards", "Two or more steps to the folder above, in sequence.").at(
         &["..", "./."],
-        r"(?:^|[^.])\.\.[\\/]+(?:\.[\\/]+)*\.\.(?:[\\/]|$)|(?:[\\/]|^)\.\.;[\\/]|\.{3,}[\\/]{2,}\.{3,}[\\/]|(?:[\\/]\.){6,}|\.\.[\\/]+(?:[\w.{}-]+[\\/]+)?\.\.[\\/]",
+        r"(?:^|[^.])\.\.[\\/]+(?:\.[\\/]+)*\.\.(?:[\\/]|$)|(?:[\\/]|^)\.\.;[\\/]|\.{3,}[\\/]+\.{3,}[\\/]|(?:[\\/]\.){6,}|\.\.[\\/]+(?:[\w.{}-]+[\\/]+)?\.\.[\\/]",
     ),
     path(100_601, (3, 0), "step upwards", "One step to the folder above.").at(&["../", "..\\", "/.."], r"(?:^|[\\/=])\.\.(?:[\\/]|$)"),
     path(100_602, (5, 1), "file of the system", "A file that tells about users, keys, or the configuration of a server.").at(
