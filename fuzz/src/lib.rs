@@ -5,6 +5,7 @@ use portcullis_core::problem::Severity;
 use portcullis_core::target::{Ambiguity, DuplicateSlashes};
 use portcullis_core::{ConfigFolder, Target, TargetRules};
 use portcullis_proxy::wire::{Framing, Limits, Phase};
+use portcullis_waf::builtin::{Detector, Findings, Place, Settings};
 
 /// A normal target is its own normal form, and has no second reading that the rules forbid.
 pub fn request_target(input: &[u8]) {
@@ -88,6 +89,22 @@ pub fn configuration(input: &[u8]) {
     assert_eq!(compiled.snapshot.is_none(), refused, "compiled, or refused with a reason");
 }
 
+/// A value is judged without a panic, in every place and twice in the same way.
+pub fn waf_builtin(input: &[u8]) {
+    static DETECTOR: std::sync::LazyLock<Detector> =
+        std::sync::LazyLock::new(|| Detector::new(Settings::default()));
+    let mut findings = Findings::default();
+    for place in [Place::BodyValue, Place::QueryName, Place::Path] {
+        findings.clear();
+        DETECTOR.scan_value(place, b"name", input, &mut findings);
+        let score = findings.score();
+        findings.clear();
+        DETECTOR.scan_value(place, b"name", input, &mut findings);
+        assert_eq!(findings.score(), score, "{place:?}");
+    }
+    DETECTOR.scan_head(input, input, [(input, input)], &mut findings);
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::{Path, PathBuf};
@@ -119,5 +136,10 @@ mod tests {
     #[test]
     fn configuration() {
         over_seeds("configuration", super::configuration);
+    }
+
+    #[test]
+    fn waf_builtin() {
+        over_seeds("waf_builtin", super::waf_builtin);
     }
 }

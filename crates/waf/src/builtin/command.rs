@@ -18,7 +18,7 @@ pub(super) const RULES: &[Rule] = &[
     command(LONELY, (5, 0), "command and nothing else", "A separator directly before a command, and another or the end after it: ;id|"),
     command(100_203, (5, 2), "program by its path", "A program of the system, by its full path: /bin/sh, /usr/bin/id.").at(
         &["bin/", "system32", "cmd.exe", "cmd /c", "command.com"],
-        r"(?:^|[\s;|&`('\x22=:/])/?(?:usr/(?:local/)?)?s?bin/(?:ba|z|da|k|c|tc|a)?(?:sh|id|cat|ls|nc|wget|curl|ping|sleep|uname|env|python\d?|perl|php|echo|whoami|netcat|busybox|rm|cp|ps|kill|chmod|touch|nmap|telnet|head|tail|more|less)(?:\W|$)|\bcmd(?:\.exe)?\s*/[ckr]\b|system32[\\/]+\w+\.exe|^cmd(?:\.exe)?$",
+        r"(?:^|[\s;|&`('\x22=:])/?(?:usr/(?:local/)?)?s?bin/(?:ba|z|da|k|c|tc|a)?(?:sh|id|cat|ls|nc|wget|curl|ping|sleep|uname|env|python\d?|perl|php|echo|whoami|netcat|busybox|rm|cp|ps|kill|chmod|touch|nmap|telnet|head|tail|more|less)(?:\W|$)|\bcmd(?:\.exe)?\s*/[ckr]\b|system32[\\/]+\w+\.exe|^cmd(?:\.exe)?$",
     ),
     command(100_204, (5, 2), "download that is run", "What is fetched goes to a shell or to a file, or comes from an address.").at(
         &["wget", "curl", "fetch", "invoke-webrequest", "downloadstring", "certutil", "bitsadmin", "tftp"],
@@ -147,10 +147,11 @@ fn run(text: &Text<'_>, cues: &mut Cues) {
         // A parenthesis begins a command only as `$(`.
         let opens =
             text.bytes.get(start) != Some(&b'(') || (start > 0 && text.bytes.get(start - 1) == Some(&b'$'));
-        if opens && let Some((rule, length)) = after_separator(text.bytes, start, rest) {
-            if !(usual && rule == LONELY) {
-                cues.add(rule, start, start + 1 + length);
-            }
+        if opens
+            && let Some((rule, length)) = after_separator(text.bytes, start, rest)
+            && !(usual && rule == LONELY)
+        {
+            cues.add(rule, start, start + 1 + length);
         }
     }
 }
@@ -188,6 +189,10 @@ fn after_separator(text: &[u8], start: usize, rest: &[u8]) -> Option<(u32, usize
         return Some((KNOWN, total));
     }
     if !known(&WORDS) {
+        return None;
+    }
+    // `&copy;` is an entity of HTML.
+    if word.eq_ignore_ascii_case(b"copy") && after.starts_with(b";") {
         return None;
     }
     if is_argument(word, after) {

@@ -18,7 +18,7 @@ pub(super) const RULES: &[Rule] = &[
     ),
     nosql(100_162, (5, 1), "script of the database", "JavaScript in $where, or a call on the database: this.password.match(, db.users.drop().").at(
         &["$where", "this.", "db.", "mapreduce", "return", "sleep("],
-        r#"\$where\b|['";}{]\s*(?:return|this\.\w+)\b[^;]{0,60}(?:==|!=|;|\.match)|\bthis\.(?:password|pass|user\w*|token|role|secret|email|credits?|\w+\.(?:match|length|constructor))\s*(?:[=!]=|\.|\[|>)|\bdb\.\w+\.(?:drop|insert|find|remove|update|save|delete|aggregate|getcollection|eval)(?:one|many)?\s*\(|\bdb\.(?:getcollectionnames|dropdatabase|getname|version|shutdownserver)\s*\(|\bmapreduce\s*\("#,
+        r#"\$where\b|['";}{]\s*(?:return|this\.\w+)\b[^;]{0,60}(?:==|!=|\.match)|\bthis\.(?:password|pass|user\w*|token|role|secret|email|credits?|\w+\.(?:match|length|constructor))\s*(?:[=!]=|\.|\[|>)|\bdb\.\w+\.(?:drop|insert|find|remove|update|save|delete|aggregate|getcollection|eval)(?:one|many)?\s*\(|\bdb\.(?:getcollectionnames|dropdatabase|getname|version|shutdownserver)\s*\(|\bmapreduce\s*\("#,
     ),
     nosql(100_163, (5, 1), "script after a quote", "A quote, and a condition of JavaScript: ' || '1'=='1, '; return true; var x='.").at(
         &["==", "return", "while", "sleep("],

@@ -10,6 +10,8 @@ pub(super) struct Prose {
     high: usize,
     length: usize,
     fences: usize,
+    /// It begins or ends as what was cut out of a statement does.
+    broken: bool,
 }
 
 impl Prose {
@@ -17,6 +19,9 @@ impl Prose {
     pub(super) fn of(text: &[u8]) -> Self {
         let mut prose = Self { length: text.len(), ..Self::default() };
         prose.high = text.iter().filter(|byte| **byte >= 0x80).count();
+        prose.broken = text.ends_with(b"--")
+            || text.ends_with(b"#")
+            || matches!(text, [b'\'' | b'"', b' ' | b')' | b';', ..]);
         let mut fenced = false;
         for piece in text.split(u8::is_ascii_whitespace) {
             if piece.starts_with(b"```") || piece.starts_with(b"~~~") {
@@ -46,7 +51,10 @@ impl Prose {
 
     /// Whether it reads like sentences: enough words, and few other things between them.
     pub(super) fn is_running_text(self) -> bool {
-        let dense = self.words >= 5 && self.words >= self.other * 4 && self.plain * 10 >= self.words * 7;
+        let dense = !self.broken
+            && self.words >= 5
+            && self.words >= self.other * 4
+            && self.plain * 10 >= self.words * 7;
         let ideographs = self.high >= 18 && self.high * 2 >= self.length;
         dense || ideographs || self.is_document()
     }

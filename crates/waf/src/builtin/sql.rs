@@ -124,6 +124,7 @@ pub(super) const PROBE: Probe = Probe {
         "insert",
         "information_schema",
         "xp_cmdshell",
+        "--",
     ],
     classes: Classes::QUOTE | Classes::OPERATOR,
     run,

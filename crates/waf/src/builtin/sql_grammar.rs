@@ -138,8 +138,7 @@ impl Walk<'_> {
             }
             Word::If => {
                 let condition = self.kind(at + 1) == Some(Kind::Open)
-                    && (2..8)
-                        .any(|step| self.kind(at + step) == Some(Kind::Compare) && self.compares(at + step));
+                    && (3..8).any(|step| self.compares(at + step) && self.decided(at + step - 1, at + step));
                 if condition {
                     self.add(cues, CONDITION, at, at + 6);
                 }
@@ -190,16 +189,11 @@ impl Walk<'_> {
         let left = self.unwrapped(at + 1);
         let operator = self.closed(left + 1);
         if self.compares(operator) && self.decided(left, operator) {
-            let strong = at == 0
-                || self.breaks_out(at)
-                || self.after_number(at)
-                || self.kind(left) == Some(Kind::Number);
+            let equal = matches!(self.bytes(operator), b"=" | b"==" | b"<=>" | b"<>" | b"!=")
+                || self.kind(operator) != Some(Kind::Compare);
+            let strong = at == 0 || self.breaks_out(at) || (equal && self.kind(left) == Some(Kind::Number));
             self.add(cues, if strong { TAUTOLOGY } else { BREAKOUT }, at, operator + 1);
         }
-    }
-
-    fn after_number(&self, at: usize) -> bool {
-        at.checked_sub(1).is_some_and(|before| self.kind(before) == Some(Kind::Number))
     }
 
     fn compares(&self, at: usize) -> bool {

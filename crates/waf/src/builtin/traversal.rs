@@ -24,7 +24,7 @@ pub(super) const RULES: &[Rule] = &[
         &["\0"],
         r"\x00\.?(?:html?|jpe?g|png|gif|php|txt|pdf|js|css|asp|jsp)?$",
     ),
-    path(100_605, (4, 1), "program among the files", "A file whose name is a program of a server, with two endings or parameters of a stream.").at(
+    path(100_605, (5, 1), "program among the files", "A file whose name is a program of a server, with two endings or parameters of a stream.").at(
         &[".php", ".jsp", ".asp", "::$data", ".phtml", ".phar"],
         r"\.(?:php\d?|phtml|phar|jspx?|aspx?|cgi)(?:\.(?:jpe?g|png|gif|txt|pdf)|::\$data|\x00|%00|;\.)|::\$data",
     ),

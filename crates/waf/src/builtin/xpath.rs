@@ -9,7 +9,7 @@ const fn xpath(id: u32, scores: (u16, u16), title: &'static str, description: &'
 pub(super) const RULES: &[Rule] = &[
     xpath(100_420, (5, 2), "function of a path", "A question about nodes: count(/*), string-length(name(/*[1])), position()=1.").at(
         &["count(", "string-length(", "name(", "substring(", "position(", "text(", "node(", "contains(", "starts-with(", "doc(", "last("],
-        r"\b(?:count|string-length|(?:local-)?name|string|normalize-space|contains|starts-with|substring|sum|not|boolean)\s*\(\s*(?:(?:local-)?name\s*\(\s*)?(?:/{1,2}|\.\.?/|parent::|child::|self::|@\w|\*)|\b(?:position|last)\s*\(\s*\)\s*=|(?:/|::)(?:text|node|comment)\s*\(\s*\)|\bdoc\s*\(\s*['\x22]|\]\s*\|\s*//?[*\w]|\bsubstring\s*\(\s*(?:name|//)",
+        r"\b(?:count|string-length|(?:local-)?name|string|normalize-space|contains|starts-with|substring|sum|not|boolean)\s*\(\s*(?:(?:local-)?name\s*\(\s*)?(?:/{1,2}|\.\.?/|parent::|child::|self::|@\w|\*)|\b(?:position|last|(?:local-)?name)\s*\(\s*\)\s*=|(?:/|::)(?:text|node|comment)\s*\(\s*\)|\bdoc\s*\(\s*['\x22]|\]\s*\|\s*//?[*\w]|\bsubstring\s*\(\s*(?:name|//)",
     ),
     xpath(100_421, (5, 2), "axis or nodes", "A step of a path after a quote: '] | //user, ancestor::, //*[.").at(
         &["::", "//", "/*["],
