@@ -3,7 +3,7 @@
 use super::decode::digit;
 
 /// Shorter text in base64 holds no attack worth the name, and words would decode by chance.
-const SHORTEST: usize = 8;
+const SHORTEST: usize = 6;
 /// A run of these letters inside other text is tried if it has at least this length: longer than most words.
 const SHORTEST_RUN: usize = 20;
 /// So many runs of one text are tried.

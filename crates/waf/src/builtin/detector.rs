@@ -167,7 +167,8 @@ impl Detector {
 
     fn scan_all(&self, place: Place, name: &[u8], value: &[u8], findings: &mut Findings) {
         findings.views.begin(value.len() * GROWTH + 1024);
-        let mut hits = Hits::none();
+        // Two kilobytes that are cleared once per request rather than once per value.
+        let mut hits = findings.hits.take().unwrap_or_else(|| Box::new(Hits::none()));
         self.scan_view(place, name, value, Layers::default(), place.is_name(), &mut hits, findings);
         let mut next = 0;
         while let Some(view) = findings.views.list.get_mut(next) {
@@ -179,6 +180,7 @@ impl Detector {
             }
             next += 1;
         }
+        findings.hits = Some(hits);
     }
 
     #[expect(clippy::too_many_arguments, reason = "the state of one walk, that nothing else needs")]
@@ -295,7 +297,7 @@ impl Detector {
         if classes.any(Classes::HIGH) {
             add(Layer::Unicode, &decode::unicode_folding);
         }
-        if text.bytes.len() >= 8 {
+        if text.bytes.len() >= 6 {
             add(Layer::Base64, &decode_binary::base64);
             if classes.only(Classes::LETTER | Classes::DIGIT | Classes::SPACE) && classes.any(Classes::DIGIT)
             {

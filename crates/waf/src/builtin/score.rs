@@ -1,5 +1,6 @@
 //! Settings, and how cues add up to a verdict.
 
+use super::gate::Hits;
 use super::rules::{Family, Rule};
 use super::views::Views;
 
@@ -211,6 +212,7 @@ pub struct Findings {
     head: u16,
     pub(super) views: Views,
     pub(super) value: ValueScore,
+    pub(super) hits: Option<Box<Hits>>,
 }
 
 impl Findings {

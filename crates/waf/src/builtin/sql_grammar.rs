@@ -131,10 +131,10 @@ impl Walk<'_> {
             | Word::Drop
             | Word::Alter
             | Word::Exec
-            | Word::Declare => {
-                if self.statement(at) {
-                    self.add(cues, STATEMENT, at, at + 3);
-                }
+            | Word::Declare
+                if self.statement(at) =>
+            {
+                self.add(cues, STATEMENT, at, at + 3);
             }
             Word::If => {
                 let condition = self.kind(at + 1) == Some(Kind::Open)
@@ -158,11 +158,13 @@ impl Walk<'_> {
             Some(Kind::Number | Kind::Word(Word::True)) if out && ends => self.add(cues, TRUTH, at, operand),
             // `' or 'x`: the second half of the string is closed by the statement.
             Some(Kind::Word(_))
-                if out && ends && operand == at + 2 && self.kind(at + 1) == Some(Kind::Quote) =>
+                if out
+                    && ends
+                    && operand == at + 2
+                    && self.kind(at + 1) == Some(Kind::Quote)
+                    && self.kind(operand + 1) != Some(Kind::Quote) =>
             {
-                if !matches!(self.kind(operand + 1), Some(Kind::Quote)) {
-                    self.add(cues, BREAKOUT, at, operand);
-                }
+                self.add(cues, BREAKOUT, at, operand);
             }
             Some(Kind::Word(Word::Select | Word::Case)) => self.add(cues, SUBQUERY, at, operand),
             Some(Kind::Word(_) | Kind::Number) if out && self.has_operator(operand) => {
