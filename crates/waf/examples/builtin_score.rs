@@ -2,7 +2,7 @@
 //!
 //!     cargo run --release -p portcullis-waf --example builtin_score [FILE.csv] [--missed]
 //!
-//! Without a file it reads the corpus of the repository, and the payloads under `PORTCULLIS_SHARED` if they are
+//! Without a file it reads the corpus of the repository, the set that was not tuned on, and the payloads under `PORTCULLIS_SHARED` if they are
 //! there. A file has the columns payload, length, attack_type and label; the label of ordinary values is `norm`.
 //! `--missed` prints what was judged wrongly.
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
@@ -34,9 +34,11 @@ fn main() -> std::io::Result<()> {
     }
     let detector = Detector::new(Settings::default());
     if files.is_empty() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../conformance/corpus");
-        for encoding in corpus::Encoding::ALL {
-            println!("== corpus, {encoding:?}");
+        for (set, encoding) in
+            ["corpus", "heldout"].into_iter().flat_map(|set| corpus::Encoding::ALL.map(|encoding| (set, encoding)))
+        {
+            println!("== {set}, {encoding:?}");
+            let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../conformance").join(set);
             let attacks = corpus::read(&root.join("attacks"))?;
             let kinds = attacks.into_iter().filter_map(|(kind, value)| {
                 let applies = encoding.applies_to(&kind);
