@@ -14,6 +14,7 @@ use portcullis_waf::seclang::Document;
 use portcullis_waf::transform::{Contents, Transformation};
 use portcullis_waf::operator::{DataFiles, Operator, OperatorName};
 use portcullis_waf::pattern::{Captures, Outcome, Pattern};
+use portcullis_waf::builtin::{Detector, Findings, Place, Settings};
 
 /// A normal target is its own normal form, and has no second reading that the rules forbid.
 pub fn request_target(input: &[u8]) {
@@ -243,6 +244,20 @@ fn contains_one(value: &[u8], required: Option<Vec<Vec<u8>>>) -> bool {
     required.is_none_or(|literals| {
         literals.iter().any(|literal| lower.windows(literal.len()).any(|window| window == literal.as_slice()))
     })
+/// A value is judged without a panic, in every place and twice in the same way.
+pub fn waf_builtin(input: &[u8]) {
+    static DETECTOR: std::sync::LazyLock<Detector> =
+        std::sync::LazyLock::new(|| Detector::new(Settings::default()));
+    let mut findings = Findings::default();
+    for place in [Place::BodyValue, Place::QueryName, Place::Path] {
+        findings.clear();
+        DETECTOR.scan_value(place, b"name", input, &mut findings);
+        let score = findings.score();
+        findings.clear();
+        DETECTOR.scan_value(place, b"name", input, &mut findings);
+        assert_eq!(findings.score(), score, "{place:?}");
+    }
+    DETECTOR.scan_head(input, input, [(input, input)], &mut findings);
 }
 
 #[cfg(test)]
@@ -314,5 +329,7 @@ mod tests {
     #[test]
     fn waf_operators() {
         over_seeds("waf_operators", super::waf_operators);
+    fn waf_builtin() {
+        over_seeds("waf_builtin", super::waf_builtin);
     }
 }
