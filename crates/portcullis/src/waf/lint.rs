@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Format::Json => output::line(&format!("{:#}", as_json(&findings)))?,
         Format::Text => output::line(&as_text(&findings, arguments.verbose))?,
     }
-    let is_clean = findings.errors.is_empty() && !(arguments.strict && !findings.warnings.is_empty());
+    let is_clean = findings.errors.is_empty() && (!arguments.strict || findings.warnings.is_empty());
     Ok(if is_clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -184,7 +184,7 @@ mod tests {
         tally.add(&record, false);
         let printed = text(&candidates, &tally);
         let pasted: Pasted = serde_saphyr::from_str(&printed).unwrap();
-        let entry = |target: &str| Entry { rule: 1, target: target.to_owned(), path: "/a*b*/c".to_owned() };
+        let entry = |target: &str| Entry { rule: 1, target: target.to_owned(), path: "/a*b:*/c".to_owned() };
         assert_eq!(pasted.exclude, [entry("ARGS:/^x......y.$/"), entry("FILES")], "{printed}");
     }
 }
