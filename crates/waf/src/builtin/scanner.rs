@@ -133,7 +133,7 @@ pub(super) fn path(path: &[u8], found: &mut dyn FnMut(u32, &[u8])) {
     let begins = |known: &&str| {
         path.get(..known.len()).is_some_and(|start| start.eq_ignore_ascii_case(known.as_bytes()))
     };
-    if PATHS.iter().any(|known| begins(known)) {
+    if PATHS.iter().any(begins) {
         found(PROBED, path);
     }
 }
