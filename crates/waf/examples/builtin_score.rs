@@ -34,8 +34,9 @@ fn main() -> std::io::Result<()> {
     }
     let detector = Detector::new(Settings::default());
     if files.is_empty() {
-        for (set, encoding) in
-            ["corpus", "heldout"].into_iter().flat_map(|set| corpus::Encoding::ALL.map(|encoding| (set, encoding)))
+        for (set, encoding) in ["corpus", "heldout"]
+            .into_iter()
+            .flat_map(|set| corpus::Encoding::ALL.map(|encoding| (set, encoding)))
         {
             println!("== {set}, {encoding:?}");
             let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../conformance").join(set);

@@ -323,8 +323,11 @@ fn answers_are_looked_at_by_content_type() {
 
 #[test]
 fn a_body_that_cannot_be_read_is_an_error_that_rules_see() {
-    let ruleset = rules(r#"SecRule REQBODY_ERROR "!@eq 0" "id:1,phase:2,deny,status:400,msg:'%{REQBODY_ERROR_MSG}'""#);
-    for (kind, body) in [(JSON, "{\"a\":"), (XML, "<a>"), (&[("Content-Type", "multipart/form-data")][..], "x")] {
+    let ruleset =
+        rules(r#"SecRule REQBODY_ERROR "!@eq 0" "id:1,phase:2,deny,status:400,msg:'%{REQBODY_ERROR_MSG}'""#);
+    for (kind, body) in
+        [(JSON, "{\"a\":"), (XML, "<a>"), (&[("Content-Type", "multipart/form-data")][..], "x")]
+    {
         let transaction = post(kind, body).run(&ruleset);
         assert_eq!(transaction.interruption().map(|found| found.status), Some(400), "{body}");
         assert!(!transaction.matches()[0].message.is_empty());

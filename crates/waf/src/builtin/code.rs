@@ -34,3 +34,25 @@ pub(super) const RULES: &[Rule] = &[
         r"class(?:\.module)?\.classloader[.\[]|\bgetclassloader\s*\(",
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use crate::builtin::Family;
+    use crate::builtin::families::check;
+
+    #[test]
+    fn attacks_and_ordinary_values() {
+        check(
+            Family::Code,
+            &[
+                "<?php phpinfo();",
+                "system($_GET[0])",
+                "__import__(\"os\").system(\"id\")",
+                "require(\"child_process\").exec(\"id\")",
+                "Runtime.getRuntime().exec(\"id\")",
+                "class.module.classLoader.resources",
+            ],
+            &["let the system (new) run", "require('./config')", "import os", "process the order"],
+        );
+    }
+}

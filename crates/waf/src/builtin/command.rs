@@ -1,8 +1,10 @@
 //! Commands for a shell: what separates them from the command that is meant, and what follows.
 
 use super::detector::{Probe, Text};
+use super::gate::{Classes, class};
 use super::rules::{Family, Rule, rule};
 use super::score::{Cues, HeaderKind, Place};
+use super::sql_words::{has_length, mark_lengths};
 
 const KNOWN: u32 = 100_200;
 const WITH_ARGUMENT: u32 = 100_201;
@@ -32,7 +34,7 @@ pub(super) const RULES: &[Rule] = &[
         &["/dev/tcp", "/dev/udp", "nc ", "ncat ", "mkfifo", "bash -i", "socat", "exec:", "sh -c", "sh -i"],
         r"/dev/(?:tcp|udp)/|\bn(?:et)?cat?\s+(?:-\w+\s+)*(?:-[a-z]*[elc][a-z]*|[\d.]+\s+\d+)|\bmkfifo\s+/|\b(?:ba|z|k|da)?sh\s+-[ic]\s+\S|\bsocat\b.*exec:",
     ),
-    command(100_207, (5, 2), "substitution", "A command between backquotes, or in $( ).").at(
+    command(100_207, (5, 1), "substitution", "A command between backquotes, or in $( ).").at(
         &["`", "$("],
         r"\$\(\s*(?:/?(?:usr/)?bin/)?(?:cat|ls|id|whoami|uname|wget|curl|ping|sleep|echo|printf|nslookup|dig|host|env|expr|date|touch|rm|sh|bash|python\d?|perl|hostname|pwd|ps|getent|nc|head|tail|<)\b|\$\(\(\s*\d+\s*[*+]\s*\d+|^[^`]{0,40}`\s*(?:/?(?:usr/)?bin/)?(?:cat|ls|id|whoami|uname|wget|curl|ping|sleep|echo|nslookup|dig|env|touch|rm|sh|bash|python\d?|hostname|pwd|ps|getent|nc|true|false|set)\b[^`]*`",
     ),
@@ -59,6 +61,8 @@ pub(super) const PROBE: Probe = Probe {
     families: Family::Command.bit(),
     anchors: &[";", "|", "&", "\n", "`", "$(", "\r"],
     classes: 0,
+    needs: 0,
+    cost: 2,
     run,
 };
 
@@ -136,17 +140,33 @@ const WORDS: [&str; 61] = [
     "printf", "history", "hostname", "ver", "gcc", "reboot",
 ];
 
+/// Which lengths the commands have that begin with a letter: most words after a separator end here.
+const LENGTHS: [u32; 26] = {
+    let mut lengths = [0; 26];
+    mark_lengths(&mut lengths, &NAMES);
+    mark_lengths(&mut lengths, &WORDS);
+    lengths
+};
+
+const SEPARATORS: u32 = Classes::SEMICOLON
+    | Classes::PIPE
+    | Classes::AMPERSAND
+    | Classes::LINE
+    | Classes::BACKQUOTE
+    | Classes::PARENTHESIS;
+
 fn run(text: &Text<'_>, cues: &mut Cues) {
     let usual = matches!(text.place, Place::HeaderValue(HeaderKind::UserAgent | HeaderKind::List));
     let mut rest = text.bytes;
-    while let Some(at) =
-        rest.iter().position(|byte| matches!(byte, b';' | b'|' | b'&' | b'\n' | b'\r' | b'`' | b'('))
-    {
+    while let Some(at) = rest.iter().position(|byte| class(*byte) & SEPARATORS != 0) {
         let start = text.bytes.len() - rest.len() + at;
         rest = rest.get(at + 1..).unwrap_or_default();
         // A parenthesis begins a command only as `$(`.
-        let opens =
-            text.bytes.get(start) != Some(&b'(') || (start > 0 && text.bytes.get(start - 1) == Some(&b'$'));
+        let opens = match text.bytes.get(start) {
+            Some(b'(') => start > 0 && text.bytes.get(start - 1) == Some(&b'$'),
+            Some(b')') => false,
+            _ => true,
+        };
         if opens
             && let Some((rule, length)) = after_separator(text.bytes, start, rest)
             && !(usual && rule == LONELY)
@@ -170,6 +190,9 @@ fn after_separator(text: &[u8], start: usize, rest: &[u8]) -> Option<(u32, usize
     let name = command.get(path..)?;
     let length = name.iter().take(16).take_while(|byte| byte.is_ascii_alphanumeric()).count();
     let word = name.get(..length)?;
+    if !has_length(&LENGTHS, word) {
+        return None;
+    }
     let known = |list: &[&str]| list.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(word));
     let mut after = name.get(length..)?;
     if let [b'.', b'e' | b'E', b'x' | b'X', b'e' | b'E', tail @ ..] = after {
@@ -206,7 +229,9 @@ fn after_separator(text: &[u8], start: usize, rest: &[u8]) -> Option<(u32, usize
         && text.get(start - 1) != Some(&b'&')
         && matches!(after, [b'=', ..] | []);
     let enumerates = spaces > 0 && before.last().is_some_and(u8::is_ascii_alphabetic) && before.len() > 2;
-    (ends && !list && !enumerates && before.len() <= 40 && length > 1).then_some((LONELY, total))
+    // A line that begins with a pipe is a row of a table in markdown, and its cells are padded.
+    let cell = separator == b'|' && spaces > 0 && memchr::memmem::find(text, b"\n|").is_some();
+    (ends && !list && !cell && !enumerates && before.len() <= 40 && length > 1).then_some((LONELY, total))
 }
 
 /// `/usr/bin/`, `/bin/`, and nothing else.

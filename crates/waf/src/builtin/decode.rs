@@ -27,36 +27,60 @@ fn push_char(out: &mut Vec<u8>, code: u32) {
     out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
+/// What stands for an encoded sequence.
+enum Put {
+    Nothing,
+    Byte(u8),
+    Char(u32),
+}
+
+/// Copies a text, and puts something else in the place of what `step` knows. It is asked where one of the marked
+/// bytes stands, with the byte before and the text from there, and answers with how much it takes. Until it knows
+/// something nothing is copied: most texts have a quote or an ampersand, and few are encoded.
+fn rewrite(
+    text: &[u8],
+    out: &mut Vec<u8>,
+    marked: impl Fn(u8) -> bool,
+    mut step: impl FnMut(u8, &[u8]) -> Option<(Put, usize)>,
+) -> bool {
+    let mut copied = 0;
+    let mut at = 0;
+    let mut changed = false;
+    while let Some(next) = text.get(at..).and_then(|rest| rest.iter().position(|byte| marked(*byte))) {
+        at += next;
+        let before = if at > copied { text.get(at - 1) } else { out.last() };
+        let rest = text.get(at..).unwrap_or_default();
+        let Some((put, length)) = step(before.copied().unwrap_or(b' '), rest) else {
+            at += 1;
+            continue;
+        };
+        out.extend_from_slice(text.get(copied..at).unwrap_or_default());
+        match put {
+            Put::Nothing => {}
+            Put::Byte(byte) => out.push(byte),
+            Put::Char(code) => push_char(out, code),
+        }
+        changed = true;
+        at += length.max(1);
+        copied = at;
+    }
+    if changed {
+        out.extend_from_slice(text.get(copied..).unwrap_or_default());
+    }
+    changed
+}
+
 /// `%27`, `%u0027`. A plus is a space where no other space is: in a form it is one, and in an attack that was
 /// decoded already it is an operator.
 pub(super) fn url(text: &[u8], out: &mut Vec<u8>) -> bool {
     let plus = !text.contains(&b' ');
-    let mut changed = false;
-    let mut rest = text;
-    loop {
-        rest = match rest {
-            [] => return changed,
-            [b'%', b'u' | b'U', tail @ ..] if four(tail).is_some() => {
-                push_char(out, four(tail).unwrap_or_default());
-                changed = true;
-                tail.get(4..).unwrap_or_default()
-            }
-            [b'%', high, low, tail @ ..] if pair(*high, *low).is_some() => {
-                out.push(pair(*high, *low).unwrap_or_default());
-                changed = true;
-                tail
-            }
-            [b'+', tail @ ..] if plus => {
-                out.push(b' ');
-                changed = true;
-                tail
-            }
-            [byte, tail @ ..] => {
-                out.push(*byte);
-                tail
-            }
-        };
-    }
+    let marked = |byte| byte == b'%' || (plus && byte == b'+');
+    rewrite(text, out, marked, |_, rest| match rest {
+        [b'%', b'u' | b'U', tail @ ..] if four(tail).is_some() => Some((Put::Char(four(tail)?), 6)),
+        [b'%', high, low, ..] => Some((Put::Byte(pair(*high, *low)?), 3)),
+        [b'+', ..] => Some((Put::Byte(b' '), 1)),
+        _ => None,
+    })
 }
 
 /// The entities of HTML that matter to an attack.
@@ -94,21 +118,15 @@ const ENTITIES: [(&[u8], u8); 29] = [
 
 /// `&lt;`, `&#60`, `&#x3c;`. Browsers forgive a missing semicolon after a number.
 pub(super) fn entities(text: &[u8], out: &mut Vec<u8>) -> bool {
-    let mut changed = false;
-    let mut rest = text;
-    while let [byte, tail @ ..] = rest {
-        if *byte == b'&'
-            && let Some((code, after)) = numeric(tail).or_else(|| named(tail))
-        {
-            push_char(out, code);
-            changed = true;
-            rest = after;
-            continue;
-        }
-        out.push(*byte);
-        rest = tail;
-    }
-    changed
+    rewrite(
+        text,
+        out,
+        |byte| byte == b'&',
+        |_, rest| {
+            let (code, after) = rest.get(1..).and_then(|tail| numeric(tail).or_else(|| named(tail)))?;
+            Some((Put::Char(code), rest.len() - after.len()))
+        },
+    )
 }
 
 /// How many digits a number in an entity may have: zeros in front are a known disguise.
@@ -146,21 +164,15 @@ fn named(text: &[u8]) -> Option<(u32, &[u8])> {
 
 /// `\u003c`, `\u{3c}`, `\x3c`, `\n`, `\/` and the like, as JavaScript, JSON and most languages write them.
 pub(super) fn escapes(text: &[u8], out: &mut Vec<u8>) -> bool {
-    let mut changed = false;
-    let mut rest = text;
-    while let [byte, tail @ ..] = rest {
-        if *byte == b'\\'
-            && let Some((code, after)) = escape(tail)
-        {
-            push_char(out, code);
-            changed = true;
-            rest = after;
-            continue;
-        }
-        out.push(*byte);
-        rest = tail;
-    }
-    changed
+    rewrite(
+        text,
+        out,
+        |byte| byte == b'\\',
+        |_, rest| {
+            let (code, after) = escape(rest.get(1..)?)?;
+            Some((Put::Char(code), rest.len() - after.len()))
+        },
+    )
 }
 
 fn escape(text: &[u8]) -> Option<(u32, &[u8])> {
@@ -200,21 +212,8 @@ fn unicode(digits: &[u8]) -> Option<(u32, &[u8])> {
 
 /// Overlong UTF-8, letters of full width, and characters that old code pages turn into quotes and slashes.
 pub(super) fn unicode_folding(text: &[u8], out: &mut Vec<u8>) -> bool {
-    let mut changed = false;
-    let mut rest = text;
-    while let [byte, tail @ ..] = rest {
-        if *byte >= 0x80
-            && let Some((folded, length)) = fold(rest)
-        {
-            out.push(folded);
-            changed = true;
-            rest = rest.get(length..).unwrap_or_default();
-            continue;
-        }
-        out.push(*byte);
-        rest = tail;
-    }
-    changed
+    let leads = |byte| matches!(byte, 0xc0 | 0xc1 | 0xca | 0xe0 | 0xe2 | 0xef | 0xf0);
+    rewrite(text, out, leads, |_, rest| fold(rest).map(|(folded, length)| (Put::Byte(folded), length)))
 }
 
 fn fold(text: &[u8]) -> Option<(u8, usize)> {
@@ -236,97 +235,75 @@ fn fold(text: &[u8]) -> Option<(u8, usize)> {
 
 /// Takes out zero bytes, soft hyphens and characters of no width.
 pub(super) fn invisible(text: &[u8], out: &mut Vec<u8>) -> bool {
-    let mut rest = text;
-    loop {
-        rest = match rest {
-            [] => return out.len() != text.len(),
-            [0, tail @ ..]
-            | [0xc2, 0xad, tail @ ..]
-            | [0xe2, 0x80, 0x8b..=0x8d, tail @ ..]
-            | [0xef, 0xbb, 0xbf, tail @ ..] => tail,
-            [byte, tail @ ..] => {
-                out.push(*byte);
-                tail
-            }
-        }
-    }
+    let leads = |byte| matches!(byte, 0 | 0xc2 | 0xe2 | 0xef);
+    rewrite(text, out, leads, |_, rest| match rest {
+        [0, ..] => Some((Put::Nothing, 1)),
+        [0xc2, 0xad, ..] => Some((Put::Nothing, 2)),
+        [0xe2, 0x80, 0x8b..=0x8d, ..] | [0xef, 0xbb, 0xbf, ..] => Some((Put::Nothing, 3)),
+        _ => None,
+    })
 }
 
 /// Takes out comments between `/*` and `*/`. What MySQL executes, `/*!50000 ... */`, stays.
 pub(super) fn comments(text: &[u8], out: &mut Vec<u8>, space: bool) -> bool {
     let mut changed = false;
-    let mut rest = text;
-    loop {
-        rest = match rest {
-            [] => return changed,
+    let mut open = false;
+    let marked = |byte| matches!(byte, b'/' | b'*');
+    rewrite(text, out, marked, |_, rest| {
+        let found = match rest {
+            // What is not closed reaches to the end, and nothing after it is a comment.
+            _ if open => None,
             [b'/', b'*', b'!', tail @ ..] => {
-                changed = true;
-                out.push(b' ');
                 let digits = tail.iter().take(6).take_while(|byte| byte.is_ascii_digit()).count();
-                tail.get(digits..).unwrap_or_default()
+                Some((Put::Byte(b' '), 3 + digits))
             }
             [b'/', b'*', tail @ ..] => {
-                let Some(end) = memchr::memmem::find(tail, b"*/") else {
-                    out.extend_from_slice(rest);
-                    return changed;
-                };
-                changed = true;
-                if space {
-                    out.push(b' ');
-                }
-                tail.get(end + 2..).unwrap_or_default()
+                let length = comment_length(tail);
+                open = length.is_none();
+                length.map(|length| (if space { Put::Byte(b' ') } else { Put::Nothing }, length + 2))
             }
-            [b'*', b'/', tail @ ..] if changed => tail,
-            [byte, tail @ ..] => {
-                out.push(*byte);
-                tail
-            }
-        }
-    }
+            [b'*', b'/', ..] if changed => Some((Put::Nothing, 2)),
+            _ => None,
+        };
+        changed |= found.is_some();
+        found
+    })
+}
+
+/// How far it is to the end of a comment, with its mark. No searcher is built: most comments are short.
+pub(super) fn comment_length(text: &[u8]) -> Option<usize> {
+    memchr::memchr_iter(b'/', text).find(|at| *at > 0 && text.get(at - 1) == Some(&b'*')).map(|at| at + 1)
 }
 
 /// Quotes, backslashes, carets and empty variables inside of words: `c'a't`, `w\get`, `c^m^d`, `cat$IFS/etc`.
 pub(super) fn shell_quotes(text: &[u8], out: &mut Vec<u8>) -> bool {
-    let mut changed = false;
-    let mut last = b' ';
-    let mut rest = text;
-    loop {
-        let skipped = match rest {
-            [] => return changed,
-            [b'\'', b'\'', ..] | [b'"', b'"', ..] if last.is_ascii_alphabetic() => 2,
-            [b'\\' | b'^', next, ..] if next.is_ascii_alphanumeric() && last != b'\\' && last != b':' => 1,
-            [b'$', b'@' | b'*', ..] if last.is_ascii_alphanumeric() => 2,
-            [b'\'' | b'"', a, b'\'' | b'"', next, ..]
-                if a.is_ascii_alphabetic() && (last.is_ascii_alphabetic() || next.is_ascii_alphabetic()) =>
-            {
-                out.push(*a);
-                3
-            }
-            _ => ifs(rest, out),
-        };
-        changed |= skipped > 0;
-        if skipped == 0 {
-            last = rest.first().copied().unwrap_or(b' ');
-            out.push(last);
-        } else {
-            last = out.last().copied().unwrap_or(b' ');
+    let marked = |byte| matches!(byte, b'\'' | b'"' | b'\\' | b'^' | b'$');
+    rewrite(text, out, marked, |last, rest| match rest {
+        [b'\'', b'\'', ..] | [b'"', b'"', ..] if last.is_ascii_alphabetic() => Some((Put::Nothing, 2)),
+        [b'\\' | b'^', next, ..] if next.is_ascii_alphanumeric() && last != b'\\' && last != b':' => {
+            Some((Put::Nothing, 1))
         }
-        rest = rest.get(skipped.max(1)..).unwrap_or_default();
-    }
+        [b'$', b'@' | b'*', ..] if last.is_ascii_alphanumeric() => Some((Put::Nothing, 2)),
+        [b'\'' | b'"', a, b'\'' | b'"', next, ..]
+            if a.is_ascii_alphabetic() && (last.is_ascii_alphabetic() || next.is_ascii_alphabetic()) =>
+        {
+            Some((Put::Byte(*a), 3))
+        }
+        _ => ifs(rest),
+    })
 }
 
 /// The separator of a shell's words, in place of a space.
-fn ifs(text: &[u8], out: &mut Vec<u8>) -> usize {
+fn ifs(text: &[u8]) -> Option<(Put, usize)> {
     let length = match text {
         [b'$', b'{', b'I', b'F', b'S', tail @ ..] => {
             5 + tail.iter().take(16).position(|byte| *byte == b'}').map_or(0, |end| end + 1)
         }
         [b'$', b'I', b'F', b'S', b'$', b'0'..=b'9', ..] => 6,
         [b'$', b'I', b'F', b'S', ..] => 4,
-        _ => return 0,
+        _ => return None,
     };
-    out.push(b' ');
-    length
+    Some((Put::Byte(b' '), length))
 }
 
 #[cfg(test)]

@@ -33,3 +33,25 @@ pub(super) const RULES: &[Rule] = &[
         r#""?@type"?\s*:\s*"?(?:com|org|java|oracle)\.|^(?:com|org|javax?)\.[\w.$]+(?:jdbcrowset|templatesimpl|basicdatasource|pooledataSource|impl)\w*$|jdbcrowsetimpl|templatesimpl|com\.mchange\.v2\.c3p0|org\.springframework\.context\.support\.\w*applicationcontext|java\.beans\.(?:xmldecoder|eventhandler)|<java\s+version[^>]*xmldecoder|<sorted-set>.*<dynamic-proxy"#,
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use crate::builtin::Family;
+    use crate::builtin::families::check;
+
+    #[test]
+    fn attacks_and_ordinary_values() {
+        check(
+            Family::Deserialisation,
+            &[
+                "rO0ABXNyABFqYXZh",
+                "O:8:\"stdClass\":0:{}",
+                "cos\nsystem\n",
+                "_$$ND_FUNC$$_x",
+                "!!python/object/apply:x",
+                "{\"@type\":\"com.sun.rowset.JdbcRowSetImpl\"}",
+            ],
+            &["o: none", "wow!!", "@type of thing", "posix shells"],
+        );
+    }
+}

@@ -1,15 +1,15 @@
-//! Runs the steps over a value: the gate, the decoders, the detectors, the score.
+//! The rules, compiled: who waits for which literals, and what a request has to be asked.
 
 use std::collections::HashMap;
 
-use regex_automata::{Input, meta, util::syntax};
+use regex_automata::{meta, util::syntax};
 
-use super::gate::{Classes, Gate, Hits, MAX_WAITERS};
-use super::prose::Prose;
-use super::rules::{self, Family, Rule};
-use super::score::{Cues, Finding, Findings, Layer, Layers, Place, Settings, excerpt, weight};
-use super::views::View;
-use super::{command, decode, decode_binary, json, nosql, protocol, scanner, sql, ssrf, xss};
+use super::gate::{Classes, Gate, MAX_WAITERS};
+use super::needs::Needs;
+use super::reader::{Reader, is_clean};
+use super::rules::{self, Rule};
+use super::score::{Cues, Finding, Findings, Layer, Layers, Place, Settings, excerpt};
+use super::{command, nosql, protocol, scanner, sql, ssrf, xss};
 
 /// A reading of a value, as a probe sees it.
 pub(super) struct Text<'t> {
@@ -28,16 +28,20 @@ pub(super) struct Probe {
     /// It runs if one of these occurs, in any case of letters.
     pub(super) anchors: &'static [&'static str],
     /// It runs if one of these classes of bytes occurs.
-    pub(super) classes: u16,
+    pub(super) classes: u32,
+    /// An anchor counts only if one of these classes occurs as well.
+    pub(super) needs: u32,
+    /// What a byte costs, where that of an expression is one.
+    pub(super) cost: usize,
     pub(super) run: fn(&Text<'_>, &mut Cues),
 }
 
-static PROBES: [&Probe; 6] =
+pub(super) static PROBES: [&Probe; 6] =
     [&sql::PROBE, &nosql::PROBE, &command::PROBE, &ssrf::PROBE, &xss::PROBE, &protocol::PROBE];
 
 /// What waits for literals at the gate.
 #[derive(Debug)]
-enum Waiter {
+pub(super) enum Action {
     Expression {
         id: u32,
         expression: meta::Regex,
@@ -47,6 +51,13 @@ enum Waiter {
     Decoder(Layer),
 }
 
+/// Who waits, and the classes of bytes without which it need not be called.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    pub(super) action: Action,
+    pub(super) needs: Needs,
+}
+
 const DECODERS: [(Layer, &[&str]); 4] = [
     (Layer::Hex, &["0x"]),
     (Layer::Comments, &["/*"]),
@@ -54,20 +65,16 @@ const DECODERS: [(Layer, &[&str]); 4] = [
     (Layer::Invisible, &["\0", "\u{ad}", "\u{200b}", "\u{200c}", "\u{200d}", "\u{feff}"]),
 ];
 
-/// An expression is tried from so far before the first literal to so far after the last one.
-const BEFORE: usize = 256;
-const AFTER: usize = 512;
-/// How many bytes all readings of a value together may have, as a multiple of its length.
-const GROWTH: usize = 6;
-
 /// The built-in ruleset, ready to be used by many requests at once.
 #[derive(Debug)]
 pub struct Detector {
     settings: Settings,
-    gate: Gate,
-    waiters: Vec<Waiter>,
-    rules: HashMap<u32, &'static Rule>,
-    families: u32,
+    /// For texts that are plain: few rules can match there, and the automaton stays in the cache.
+    pub(super) plain: Gate,
+    pub(super) gate: Gate,
+    pub(super) waiters: Vec<Waiter>,
+    pub(super) rules: HashMap<u32, &'static Rule>,
+    pub(super) families: u32,
 }
 
 impl std::fmt::Debug for Rule {
@@ -87,21 +94,33 @@ impl Detector {
         let mut literals: Vec<&[&str]> = Vec::new();
         for rule in all.iter().filter(wanted).filter(|rule| !rule.expression.is_empty()) {
             if let Ok(expression) = compile(rule.expression) {
-                waiters.push(Waiter::Expression { id: rule.info.id, expression });
+                let needs = Needs::of(rule.expression);
+                waiters.push(Waiter { action: Action::Expression { id: rule.info.id, expression }, needs });
                 literals.push(rule.anchors);
             }
         }
         for (index, probe) in PROBES.iter().enumerate().filter(|(_, probe)| probe.families & families != 0) {
-            waiters.push(Waiter::Probe(index));
+            waiters.push(Waiter { action: Action::Probe(index), needs: Needs::one_of(probe.needs) });
             literals.push(probe.anchors);
         }
         for (layer, anchors) in DECODERS {
-            waiters.push(Waiter::Decoder(layer));
+            waiters.push(Waiter { action: Action::Decoder(layer), needs: Needs::one_of(0) });
             literals.push(anchors);
         }
         waiters.truncate(MAX_WAITERS);
         literals.truncate(MAX_WAITERS);
-        Self { settings, gate: Gate::new(&literals), waiters, rules, families }
+        let wanted = |all: bool| {
+            let waiting = (0_u16..).zip(waiters.iter().zip(&literals));
+            waiting.flat_map(move |(index, (waiter, list))| {
+                let fits = move |literal: &&str| {
+                    all || (Classes::of(literal.as_bytes()).only(Classes::PLAIN)
+                        && waiter.needs.met(Classes::ALL_PLAIN))
+                };
+                list.iter().copied().filter(fits).map(move |literal| (index, literal))
+            })
+        };
+        let (plain, gate) = (Gate::new(wanted(false)), Gate::new(wanted(true)));
+        Self { settings, plain, gate, waiters, rules, families }
     }
 
     /// What it was made with.
@@ -116,11 +135,11 @@ impl Detector {
 
     /// Looks at one value of a request, or at a name if the place says so. `name` is what names the value.
     pub fn scan_value(&self, place: Place, name: &[u8], value: &[u8], findings: &mut Findings) {
-        if value.is_empty() {
+        let limit = self.settings.max_bytes.max(64);
+        if value.len() <= limit && is_clean(self, value, Classes::of(value)) {
             return;
         }
-        findings.begin_value();
-        let limit = self.settings.max_bytes.max(64);
+        findings.begin_value(value.len(), self.settings.max_work);
         if value.len() <= limit {
             self.scan_all(place, name, value, findings);
         } else {
@@ -166,156 +185,7 @@ impl Detector {
     }
 
     fn scan_all(&self, place: Place, name: &[u8], value: &[u8], findings: &mut Findings) {
-        findings.views.begin(value.len() * GROWTH + 1024);
-        // Two kilobytes that are cleared once per request rather than once per value.
-        let mut hits = findings.hits.take().unwrap_or_else(|| Box::new(Hits::none()));
-        self.scan_view(place, name, value, Layers::default(), place.is_name(), &mut hits, findings);
-        let mut next = 0;
-        while let Some(view) = findings.views.list.get_mut(next) {
-            let bytes = std::mem::take(&mut view.bytes);
-            let View { layers, is_name, .. } = *view;
-            self.scan_view(place, name, &bytes, layers, is_name, &mut hits, findings);
-            if let Some(view) = findings.views.list.get_mut(next) {
-                view.bytes = bytes;
-            }
-            next += 1;
-        }
-        findings.hits = Some(hits);
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the state of one walk, that nothing else needs")]
-    fn scan_view(
-        &self,
-        place: Place,
-        name: &[u8],
-        bytes: &[u8],
-        layers: Layers,
-        is_name: bool,
-        hits: &mut Hits,
-        findings: &mut Findings,
-    ) {
-        let classes = Classes::of(bytes);
-        let opens_json = matches!(bytes.trim_ascii_start(), [b'{' | b'[' | b'"', ..]);
-        if opens_json && layers.len() < self.settings.max_layers.min(7) && json::looks_like(bytes) {
-            // What stands between the strings of a JSON text is syntax, and would look like attacks.
-            let mut parts = Vec::new();
-            json::strings(bytes, |string, is_name| parts.push((string.to_vec(), is_name)));
-            for (string, is_name) in parts {
-                let layers = layers.with(Layer::Json);
-                self.scan_view(place, name, &string, layers, is_name, hits, findings);
-            }
-            return;
-        }
-        self.gate.search(bytes, hits);
-        let text = Text { bytes, classes, place, is_name, name };
-        self.detect(&text, layers, hits, findings);
-        if layers.len() < self.settings.max_layers.min(7) {
-            self.expand(&text, layers, hits, findings);
-        }
-    }
-
-    /// Runs whatever was called, and adds up.
-    fn detect(&self, text: &Text<'_>, layers: Layers, hits: &Hits, findings: &mut Findings) {
-        let mut cues = Cues::default();
-        let mut probed = 0_u32;
-        for (waiter, start, end) in hits.iter() {
-            match self.waiters.get(waiter) {
-                Some(Waiter::Expression { id, expression }) => {
-                    let range = start.saturating_sub(BEFORE)..end.saturating_add(AFTER).min(text.bytes.len());
-                    if let Some(found) = expression.find(Input::new(text.bytes).range(range)) {
-                        cues.add(*id, found.start(), found.end());
-                    }
-                }
-                Some(Waiter::Probe(index)) => {
-                    if let Some(probe) = PROBES.get(*index) {
-                        probed |= 1 << index;
-                        (probe.run)(text, &mut cues);
-                    }
-                }
-                Some(Waiter::Decoder(_)) | None => {}
-            }
-        }
-        for (index, probe) in PROBES.iter().enumerate() {
-            let wanted = probe.families & self.families != 0 && probed & (1 << index) == 0;
-            if wanted && text.classes.any(probe.classes) {
-                (probe.run)(text, &mut cues);
-            }
-        }
-        if !cues.list.is_empty() {
-            self.weigh(text, layers, &cues, findings);
-        }
-    }
-
-    fn weigh(&self, text: &Text<'_>, layers: Layers, cues: &Cues, findings: &mut Findings) {
-        let prose = Prose::of(text.bytes).is_running_text();
-        let mut sums = [0_u16; Family::ALL.len()];
-        for (id, start, end) in &cues.list {
-            let Some(rule) = self.rules.get(id) else { continue };
-            let score = weight(rule, prose);
-            if score == 0 {
-                continue;
-            }
-            if let Some(sum) = sums.get_mut(rule.info.family as usize) {
-                *sum = sum.saturating_add(score);
-            }
-            findings.add(Finding {
-                rule_id: *id,
-                family: rule.info.family,
-                score,
-                place: text.place,
-                layers,
-                range: (*start, *end),
-                name: excerpt(text.name),
-                evidence: excerpt(text.bytes.get(*start..*end).unwrap_or_default()),
-            });
-        }
-        for (family, sum) in Family::ALL.into_iter().zip(sums) {
-            findings.value.raise(family, sum);
-        }
-    }
-
-    /// Adds the readings that one more decoder gives.
-    fn expand(&self, text: &Text<'_>, layers: Layers, hits: &Hits, findings: &mut Findings) {
-        let classes = text.classes;
-        let mut add = |layer, decoder: &dyn Fn(&[u8], &mut Vec<u8>) -> bool| {
-            let mut out = findings.views.buffer();
-            if decoder(text.bytes, &mut out) {
-                findings.views.push(out, layers.with(layer), text.is_name);
-            } else {
-                findings.views.give_back(out);
-            }
-        };
-        if classes.any(Classes::PERCENT | Classes::PLUS) {
-            add(Layer::Url, &decode::url);
-        }
-        if classes.any(Classes::AMPERSAND) {
-            add(Layer::Entities, &decode::entities);
-        }
-        if classes.any(Classes::BACKSLASH) {
-            add(Layer::Escapes, &decode::escapes);
-        }
-        if classes.any(Classes::HIGH) {
-            add(Layer::Unicode, &decode::unicode_folding);
-        }
-        if text.bytes.len() >= 6 {
-            add(Layer::Base64, &decode_binary::base64);
-            if classes.only(Classes::LETTER | Classes::DIGIT | Classes::SPACE) && classes.any(Classes::DIGIT)
-            {
-                add(Layer::Hex, &decode_binary::hex);
-            }
-        }
-        for (waiter, ..) in hits.iter() {
-            match self.waiters.get(waiter) {
-                Some(Waiter::Decoder(Layer::Hex)) => add(Layer::Hex, &decode_binary::hex_bytes),
-                Some(Waiter::Decoder(Layer::Comments)) => {
-                    add(Layer::Comments, &|text, out| decode::comments(text, out, false));
-                    add(Layer::Comments, &|text, out| decode::comments(text, out, true));
-                }
-                Some(Waiter::Decoder(Layer::ShellQuotes)) => add(Layer::ShellQuotes, &decode::shell_quotes),
-                Some(Waiter::Decoder(Layer::Invisible)) => add(Layer::Invisible, &decode::invisible),
-                _ => {}
-            }
-        }
+        Reader { detector: self, place, name, findings }.read(value);
     }
 }
 
@@ -337,6 +207,7 @@ fn compile(expression: &str) -> Result<meta::Regex, Box<meta::BuildError>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::builtin::Family;
 
     #[test]
     fn every_expression_compiles_and_has_anchors() {
@@ -346,7 +217,7 @@ mod tests {
         }
         let detector = Detector::new(Settings::default());
         assert!(detector.waiters.len() < MAX_WAITERS, "some rules have no place at the gate");
-        assert!(matches!(detector.waiters.last(), Some(Waiter::Decoder(Layer::Invisible))));
+        assert!(matches!(detector.waiters.last().unwrap().action, Action::Decoder(Layer::Invisible)));
     }
 
     #[test]
@@ -381,5 +252,19 @@ mod tests {
         let value = ["a ".repeat(100_000).as_str(), "' or 1=1--"].concat();
         detector.scan_value(Place::BodyValue, b"x", value.as_bytes(), &mut findings);
         assert!(detector.is_attack(&findings));
+    }
+
+    #[test]
+    fn what_is_too_complex_counts_only_beside_evidence() {
+        let detector = Detector::new(Settings { max_work: 64 * 1024, ..Settings::default() });
+        let complex = "a=<b> %25 & (c); ".repeat(4_000);
+        let mut findings = Findings::default();
+        detector.scan_value(Place::BodyValue, b"x", complex.as_bytes(), &mut findings);
+        assert_eq!((findings.score(), findings.list()[0].rule_id), (4, 100_007), "{findings:?}");
+        findings.clear();
+        detector.scan_value(Place::BodyValue, b"x", b"' or 1=1--", &mut findings);
+        assert!(detector.is_attack(&findings));
+        detector.scan_value(Place::BodyValue, b"y", b"Ann's flat", &mut findings);
+        assert!(findings.list().iter().all(|finding| finding.rule_id != 100_007));
     }
 }

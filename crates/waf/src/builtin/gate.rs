@@ -1,51 +1,83 @@
 //! The first look at a value: one pass over its bytes, and one search for everything that rules wait for.
 //! Most values end here.
 
-use aho_corasick::automaton::{Automaton, OverlappingState};
+use aho_corasick::automaton::Automaton;
 use aho_corasick::dfa::DFA;
-use aho_corasick::{Input, MatchKind};
+use aho_corasick::{Anchored, MatchKind, StartKind};
 
 /// Which kinds of bytes occur in a value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Classes(u16);
+pub(super) struct Classes(u32);
 
 impl Classes {
-    pub(super) const LETTER: u16 = 1;
-    pub(super) const DIGIT: u16 = 1 << 1;
-    pub(super) const SPACE: u16 = 1 << 2;
+    pub(super) const LETTER: u32 = 1;
+    pub(super) const DIGIT: u32 = 1 << 1;
+    pub(super) const SPACE: u32 = 1 << 2;
     /// `. , - _ @ :`: they stand in names, numbers, dates and addresses.
-    pub(super) const MILD: u16 = 1 << 3;
-    pub(super) const QUOTE: u16 = 1 << 4;
-    pub(super) const PERCENT: u16 = 1 << 5;
-    pub(super) const PLUS: u16 = 1 << 6;
-    pub(super) const AMPERSAND: u16 = 1 << 7;
-    pub(super) const BACKSLASH: u16 = 1 << 8;
-    pub(super) const BRACKET: u16 = 1 << 9;
-    /// `= < > ; # | ! * ~ ^` and the parentheses: the operators of most languages.
-    pub(super) const OPERATOR: u16 = 1 << 10;
-    pub(super) const HIGH: u16 = 1 << 11;
-    pub(super) const ZERO: u16 = 1 << 12;
-    pub(super) const SLASH: u16 = 1 << 13;
-    pub(super) const OTHER: u16 = 1 << 14;
+    pub(super) const MILD: u32 = 1 << 3;
+    pub(super) const QUOTE: u32 = 1 << 4;
+    pub(super) const PERCENT: u32 = 1 << 5;
+    pub(super) const PLUS: u32 = 1 << 6;
+    pub(super) const AMPERSAND: u32 = 1 << 7;
+    pub(super) const BACKSLASH: u32 = 1 << 8;
+    /// `{ }`
+    pub(super) const BRACE: u32 = 1 << 9;
+    /// `# ! * ~ ^`
+    pub(super) const SIGN: u32 = 1 << 10;
+    pub(super) const HIGH: u32 = 1 << 11;
+    pub(super) const ZERO: u32 = 1 << 12;
+    pub(super) const SLASH: u32 = 1 << 13;
+    /// Control characters, and `?`.
+    pub(super) const OTHER: u32 = 1 << 14;
+    /// A line end, which is a space as well.
+    pub(super) const LINE: u32 = 1 << 15;
+    pub(super) const EQUALS: u32 = 1 << 16;
+    /// `< >`
+    pub(super) const ANGLE: u32 = 1 << 17;
+    /// `( )`
+    pub(super) const PARENTHESIS: u32 = 1 << 18;
+    pub(super) const SEMICOLON: u32 = 1 << 19;
+    pub(super) const PIPE: u32 = 1 << 20;
+    pub(super) const DOLLAR: u32 = 1 << 21;
+    pub(super) const BACKQUOTE: u32 = 1 << 22;
+    /// `[ ]`
+    pub(super) const SQUARE: u32 = 1 << 23;
+    /// The operators of most languages.
+    pub(super) const OPERATOR: u32 =
+        Self::SIGN | Self::EQUALS | Self::ANGLE | Self::PARENTHESIS | Self::SEMICOLON | Self::PIPE;
+    /// What words, numbers, dates and mail addresses are made of.
+    pub(super) const PLAIN: u32 = Self::LETTER | Self::DIGIT | Self::SPACE | Self::MILD;
+
+    /// What a text of all of these has.
+    pub(super) const ALL_PLAIN: Self = Self(Self::PLAIN);
 
     /// The classes of all bytes of a value.
+    #[inline]
     pub(super) fn of(value: &[u8]) -> Self {
         Self(value.iter().fold(0, |all, byte| all | class(*byte)))
     }
 
-    pub(super) const fn any(self, classes: u16) -> bool {
+    #[inline]
+    pub(super) const fn any(self, classes: u32) -> bool {
         self.0 & classes != 0
     }
 
+    /// Whether each of them occurs.
+    #[inline]
+    pub(super) const fn all(self, classes: u32) -> bool {
+        self.0 & classes == classes
+    }
+
     /// Whether nothing else occurs.
-    pub(super) const fn only(self, classes: u16) -> bool {
+    #[inline]
+    pub(super) const fn only(self, classes: u32) -> bool {
         self.0 & !classes == 0
     }
 }
 
-const TABLE: [u16; 256] = {
+const TABLE: [u32; 256] = {
     let mut table = [0; 256];
-    let mut rest: &mut [u16] = &mut table;
+    let mut rest: &mut [u32] = &mut table;
     let mut byte = 0_u16;
     while let Some((first, others)) = rest.split_first_mut() {
         *first = classify(byte as u8);
@@ -55,26 +87,34 @@ const TABLE: [u16; 256] = {
     table
 };
 
+/// The class of a byte.
 #[inline]
-fn class(byte: u8) -> u16 {
+pub(super) fn class(byte: u8) -> u32 {
     TABLE.get(usize::from(byte)).copied().unwrap_or(Classes::OTHER)
 }
 
-const fn classify(byte: u8) -> u16 {
+const fn classify(byte: u8) -> u32 {
     match byte {
         b'a'..=b'z' | b'A'..=b'Z' => Classes::LETTER,
         b'0'..=b'9' => Classes::DIGIT,
-        b' ' | b'\t' | b'\r' | b'\n' | 0x0b | 0x0c => Classes::SPACE,
+        b'\r' | b'\n' => Classes::SPACE | Classes::LINE,
+        b' ' | b'\t' | 0x0b | 0x0c => Classes::SPACE,
         b'.' | b',' | b'-' | b'_' | b'@' | b':' => Classes::MILD,
-        b'\'' | b'"' | b'`' => Classes::QUOTE,
+        b'\'' | b'"' => Classes::QUOTE,
+        b'`' => Classes::BACKQUOTE,
         b'%' => Classes::PERCENT,
         b'+' => Classes::PLUS,
         b'&' => Classes::AMPERSAND,
         b'\\' => Classes::BACKSLASH,
-        b'{' | b'}' | b'[' | b']' => Classes::BRACKET,
-        b'=' | b'<' | b'>' | b';' | b'#' | b'|' | b'!' | b'*' | b'~' | b'^' | b'(' | b')' => {
-            Classes::OPERATOR
-        }
+        b'{' | b'}' => Classes::BRACE,
+        b'[' | b']' => Classes::SQUARE,
+        b'#' | b'!' | b'*' | b'~' | b'^' => Classes::SIGN,
+        b'=' => Classes::EQUALS,
+        b'<' | b'>' => Classes::ANGLE,
+        b'(' | b')' => Classes::PARENTHESIS,
+        b';' => Classes::SEMICOLON,
+        b'|' => Classes::PIPE,
+        b'$' => Classes::DOLLAR,
         0x80..=0xff => Classes::HIGH,
         0 => Classes::ZERO,
         b'/' => Classes::SLASH,
@@ -97,8 +137,13 @@ impl Hits {
         Self { called: [0; MAX_WAITERS / 64], spans: [(0, 0); MAX_WAITERS] }
     }
 
-    fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.called = [0; MAX_WAITERS / 64];
+    }
+
+    /// Whether anything was called.
+    pub(super) fn any(&self) -> bool {
+        self.called != [0; MAX_WAITERS / 64]
     }
 
     fn call(&mut self, waiter: u16, start: u32, end: u32) {
@@ -138,49 +183,72 @@ impl Hits {
 #[derive(Debug)]
 pub(super) struct Gate {
     automaton: Option<DFA>,
-    waiters: Vec<Vec<u16>>,
+    /// The length of each literal, and the part of `waiters` that wait for it.
+    literals: Vec<(u32, u32, u32)>,
+    waiters: Vec<u16>,
 }
 
 impl Gate {
-    /// `wanted` has the literals of each waiter, in the order of the waiters.
-    pub(super) fn new(wanted: &[&[&str]]) -> Self {
-        let mut literals: Vec<String> = Vec::new();
-        let mut waiters: Vec<Vec<u16>> = Vec::new();
-        for (waiter, list) in (0..).zip(wanted) {
-            for literal in *list {
-                let literal = literal.to_ascii_lowercase();
-                match literals.iter().position(|known| *known == literal) {
-                    Some(known) => waiters.get_mut(known).into_iter().for_each(|list| list.push(waiter)),
-                    None => {
-                        literals.push(literal);
-                        waiters.push(vec![waiter]);
-                    }
-                }
+    /// `wanted` has literals, each with the waiter that it calls.
+    pub(super) fn new<'w>(wanted: impl IntoIterator<Item = (u16, &'w str)>) -> Self {
+        let mut all: Vec<(String, u16)> =
+            wanted.into_iter().map(|(waiter, literal)| (literal.to_ascii_lowercase(), waiter)).collect();
+        all.sort_unstable();
+        all.dedup();
+        let mut names: Vec<&str> = Vec::new();
+        let mut literals: Vec<(u32, u32, u32)> = Vec::new();
+        let mut waiters = Vec::new();
+        for (at, (literal, waiter)) in (0_u32..).zip(&all) {
+            if names.last() != Some(&literal.as_str()) {
+                names.push(literal);
+                literals.push((u32::try_from(literal.len()).unwrap_or(u32::MAX), at, at));
             }
+            if let Some((_, _, end)) = literals.last_mut() {
+                *end = at + 1;
+            }
+            waiters.push(*waiter);
         }
         let automaton = DFA::builder()
             .ascii_case_insensitive(true)
             .match_kind(MatchKind::Standard)
-            .start_kind(aho_corasick::StartKind::Unanchored)
+            .start_kind(StartKind::Unanchored)
             .prefilter(false)
-            .build(&literals)
+            .build(&names)
             .ok();
-        Self { automaton, waiters }
+        Self { automaton, literals, waiters }
     }
 
-    /// Every literal in the text calls those who wait for it.
+    /// Every literal in the text calls those who wait for it. The walk over the automaton is our own: a search for
+    /// matches that overlap would begin anew after each, and most of these literals are short and frequent.
     pub(super) fn search(&self, text: &[u8], hits: &mut Hits) {
         hits.clear();
         let Some(automaton) = &self.automaton else { return };
-        let input = Input::new(text);
-        let mut state = OverlappingState::start();
-        while automaton.try_find_overlapping(&input, &mut state).is_ok() {
-            let Some(found) = state.get_match() else { return };
-            let start = u32::try_from(found.start()).unwrap_or(u32::MAX);
-            let end = u32::try_from(found.end()).unwrap_or(u32::MAX);
-            for waiter in self.waiters.get(found.pattern().as_usize()).into_iter().flatten() {
-                hits.call(*waiter, start, end);
+        let Ok(mut state) = automaton.start_state(Anchored::No) else { return };
+        for (at, byte) in text.iter().enumerate() {
+            state = automaton.next_state(Anchored::No, state, *byte);
+            if automaton.is_special(state) && automaton.is_match(state) {
+                for index in 0..automaton.match_len(state) {
+                    self.call(automaton.match_pattern(state, index).as_usize(), at + 1, hits);
+                }
             }
+        }
+    }
+
+    /// Whether there is any literal in the text.
+    pub(super) fn is_called(&self, text: &[u8]) -> bool {
+        let Some(automaton) = &self.automaton else { return false };
+        let Ok(mut state) = automaton.start_state(Anchored::No) else { return false };
+        text.iter().any(|byte| {
+            state = automaton.next_state(Anchored::No, state, *byte);
+            automaton.is_special(state)
+        })
+    }
+
+    fn call(&self, literal: usize, end: usize, hits: &mut Hits) {
+        let Some((length, from, to)) = self.literals.get(literal) else { return };
+        let end = u32::try_from(end).unwrap_or(u32::MAX);
+        for waiter in self.waiters.get(*from as usize..*to as usize).unwrap_or_default() {
+            hits.call(*waiter, end.saturating_sub(*length), end);
         }
     }
 }
@@ -200,7 +268,7 @@ mod tests {
 
     #[test]
     fn literals_that_overlap_all_call() {
-        let gate = Gate::new(&[&["../"], &["/etc/"], &["../etc", "passwd"]]);
+        let gate = Gate::new([(0, "../"), (1, "/etc/"), (2, "../etc"), (2, "passwd")]);
         let mut hits = Hits::none();
         gate.search(b"x/../ETC/Passwd", &mut hits);
         assert_eq!(hits.iter().collect::<Vec<_>>(), [(0, 2, 5), (1, 4, 9), (2, 2, 15)]);

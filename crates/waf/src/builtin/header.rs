@@ -28,3 +28,27 @@ pub(super) const RULES: &[Rule] = &[
         r"(?:^|[\r\n\x22'])\s*[a-z]{1,4}\d{2,4}\s+(?:capability|fetch|login|logout|select|list|lsub|examine|noop|search|uid|status|create|delete|rename|store|append)\b|[\r\n]\s*(?:retr|dele|top|uidl|stat|list)(?:\s+\d+|\s*$)",
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use crate::builtin::Family;
+    use crate::builtin::families::check;
+
+    #[test]
+    fn attacks_and_ordinary_values() {
+        check(
+            Family::Header,
+            &["x\r\nSet-Cookie: a=b", "a\nLocation: http://evil.example", "x\r\nGET / HTTP/1.1"],
+            &["Dear Ann,\n\nthank you.", "Name: value", "cookies and milk"],
+        );
+    }
+
+    #[test]
+    fn mails() {
+        check(
+            Family::Mail,
+            &["a@b.c\nBcc: d@e.f", "x\r\nRCPT TO:<a@b.c>"],
+            &["Write to: ann@example.org", "Hello\nBob"],
+        );
+    }
+}

@@ -1,16 +1,22 @@
 //! Finds the strings and names inside a JSON text, without building a tree: what is nested costs no stack.
 
-use super::decode;
+/// A string: where it begins and ends in the text, escaped as it is, and whether it is a name.
+pub(super) type Span = (usize, usize, bool);
 
-/// Whether the text is an object, a list or a string of JSON, as far as its tokens tell.
-pub(super) fn looks_like(text: &[u8]) -> bool {
-    let trimmed = text.trim_ascii();
-    let closed = matches!(trimmed, [b'{', .., b'}'] | [b'[', .., b']'] | [b'"', .., b'"']);
-    closed && tokens(trimmed, |_, _| ())
+/// Finds every string, if the text is an object, a list or a string of JSON as far as its tokens tell.
+pub(super) fn strings(text: &[u8], found: &mut Vec<Span>) -> bool {
+    let trimmed = text.trim_ascii_end();
+    let closed = match trimmed.trim_ascii_start() {
+        [b'{', .., last] => *last == b'}',
+        [b'[', .., last] => *last == b']',
+        [b'"', .., last] => *last == b'"',
+        _ => false,
+    };
+    found.clear();
+    closed && tokens(trimmed, found)
 }
 
-/// Calls `found` with every string and whether it is a name. Strings are as they stand in the text: escaped.
-fn tokens<'t>(text: &'t [u8], mut found: impl FnMut(&'t [u8], bool)) -> bool {
+fn tokens(text: &[u8], found: &mut Vec<Span>) -> bool {
     let mut rest = text;
     let mut last_was_string = false;
     while let [byte, tail @ ..] = rest {
@@ -20,11 +26,11 @@ fn tokens<'t>(text: &'t [u8], mut found: impl FnMut(&'t [u8], bool)) -> bool {
                 if last_was_string {
                     return false;
                 }
-                let Some(end) = end_of_string(tail) else { return false };
-                let (string, after) = tail.split_at_checked(end).unwrap_or_default();
-                let after = after.get(1..).unwrap_or_default();
+                let Some(length) = end_of_string(tail) else { return false };
+                let start = text.len() - tail.len();
+                let after = tail.get(length + 1..).unwrap_or_default();
                 let is_name = matches!(after.trim_ascii_start(), [b':', ..]);
-                found(string, is_name);
+                found.push((start, start + length, is_name));
                 last_was_string = true;
                 after
             }
@@ -56,39 +62,30 @@ fn end_of_string(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// Calls `found` with every string and name of a JSON text, unescaped, and whether it is a name.
-pub(super) fn strings(text: &[u8], mut found: impl FnMut(&[u8], bool)) {
-    let mut buffer = Vec::new();
-    tokens(text.trim_ascii(), |string, is_name| {
-        if !string.contains(&b'\\') {
-            return found(string, is_name);
-        }
-        buffer.clear();
-        decode::escapes(string, &mut buffer);
-        found(&buffer, is_name);
-    });
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn all(text: &str) -> Vec<(String, bool)> {
-        let mut all = Vec::new();
-        strings(text.as_bytes(), |string, is_name| {
-            all.push((String::from_utf8_lossy(string).into_owned(), is_name));
-        });
-        all
+        let mut spans = Vec::new();
+        assert!(strings(text.as_bytes(), &mut spans));
+        spans
+            .into_iter()
+            .map(|(start, end, is_name)| (text.get(start..end).unwrap_or_default().to_owned(), is_name))
+            .collect()
+    }
+
+    fn looks_like(text: &[u8]) -> bool {
+        strings(text, &mut Vec::new())
     }
 
     #[test]
     fn strings_and_names() {
         let text = r#" {"a": "x\u0027y", "list": [1, -2.5e3, true, null, {"$ne": ""}]} "#;
-        assert!(looks_like(text.as_bytes()));
-        let expected = [("a", true), ("x'y", false), ("list", true), ("$ne", true), ("", false)]
+        let expected = [("a", true), (r"x\u0027y", false), ("list", true), ("$ne", true), ("", false)]
             .map(|(a, b)| (a.to_owned(), b));
         assert_eq!(all(text), expected);
-        assert_eq!(all(r#""inner \"quoted\"""#), [("inner \"quoted\"".to_owned(), false)]);
+        assert_eq!(all(r#""inner \"quoted\"""#), [(r#"inner \"quoted\""#.to_owned(), false)]);
     }
 
     #[test]

@@ -24,3 +24,18 @@ pub(super) const RULES: &[Rule] = &[
         r"(?:^|[(&|*)])\s*(?:objectclass|userpassword|samaccountname|uid|cn|sn|mail)\s*=\s*\*",
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use crate::builtin::Family;
+    use crate::builtin::families::check;
+
+    #[test]
+    fn attacks_and_ordinary_values() {
+        check(
+            Family::Ldap,
+            &["*)(uid=*", "*)(|(cn=*))", "admin*)", "(&(cn=*)(userPassword=x))"],
+            &["f(x)", "(a or b)", "2 * (3 + 4)", "cn=Ann"],
+        );
+    }
+}

@@ -30,7 +30,8 @@ pub(super) const RULES: &[Rule] = &[
     ),
 ];
 
-pub(super) const PROBE: Probe = Probe { families: Family::NoSql.bit(), anchors: &["$"], classes: 0, run };
+pub(super) const PROBE: Probe =
+    Probe { families: Family::NoSql.bit(), anchors: &["$"], classes: 0, needs: 0, cost: 1, run };
 
 const OPERATORS: [&[u8]; 30] = [
     b"ne",

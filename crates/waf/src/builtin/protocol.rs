@@ -12,6 +12,7 @@ const REPEATED: u32 = 100_003;
 const OVERRIDE: u32 = 100_004;
 const RANGES: u32 = 100_005;
 const CONTROL: u32 = 100_006;
+pub(super) const COMPLEX: u32 = 100_007;
 
 const fn protocol(id: u32, scores: (u16, u16), title: &'static str, description: &'static str) -> Rule {
     rule(id, Family::Protocol, scores, title, description)
@@ -60,10 +61,22 @@ pub(super) const RULES: &[Rule] = &[
         "control character",
         "A zero byte or another control character in a path, a name or a header.",
     ),
+    protocol(
+        COMPLEX,
+        (4, 4),
+        "too complex to judge",
+        "A value asks for more work than its length allows: it counts only beside evidence of an attack.",
+    ),
 ];
 
-pub(super) const PROBE: Probe =
-    Probe { families: Family::Protocol.bit(), anchors: &[], classes: Classes::ZERO | Classes::OTHER, run };
+pub(super) const PROBE: Probe = Probe {
+    families: Family::Protocol.bit(),
+    anchors: &[],
+    classes: Classes::ZERO | Classes::OTHER,
+    needs: 0,
+    cost: 1,
+    run,
+};
 
 /// Control characters do not occur in names, paths and headers of honest clients.
 fn run(text: &Text<'_>, cues: &mut Cues) {

@@ -16,3 +16,18 @@ pub(super) const RULES: &[Rule] = &[
         r"__(?:define|lookup)[gs]etter__|\bobject\.(?:setprototypeof\s*\(|prototype\.\w+\s*=)|\breflect\.setprototypeof\s*\(",
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use crate::builtin::Family;
+    use crate::builtin::families::check;
+
+    #[test]
+    fn attacks_and_ordinary_values() {
+        check(
+            Family::Prototype,
+            &["__proto__[admin]", "constructor.prototype.x", "Object.prototype.x = 1", "__defineGetter__"],
+            &["the prototype of a car", "constructor of bridges", "proto"],
+        );
+    }
+}

@@ -1,5 +1,9 @@
 //! Tools that look for holes, known by what they say about themselves and by what they ask for.
 
+use std::sync::LazyLock;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
+
 use super::rules::{Family, Rule, rule};
 
 const TOOL: u32 = 100_050;
@@ -103,14 +107,22 @@ const MARKS: [&str; 7] = [
     "x-burp-scanner",
 ];
 
+/// All names of tools at once: every request has a User-Agent.
+static TOOLS_FINDER: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    let mut builder = AhoCorasick::builder();
+    builder.ascii_case_insensitive(true).kind(Some(AhoCorasickKind::DFA)).build(TOOLS).ok()
+});
+
 /// Calls `found` if a header tells that a tool sent the request.
 pub(super) fn header(name: &[u8], value: &[u8], found: &mut dyn FnMut(u32)) {
     if name.eq_ignore_ascii_case(b"user-agent") {
-        let agent = value.get(..value.len().min(512)).unwrap_or_default().to_ascii_lowercase();
-        if TOOLS.iter().any(|tool| memchr::memmem::find(&agent, tool.as_bytes()).is_some()) {
+        let agent = value.get(..512).unwrap_or(value);
+        if TOOLS_FINDER.as_ref().is_some_and(|finder| finder.is_match(agent)) {
             found(TOOL);
         }
-    } else if MARKS.iter().any(|mark| name.eq_ignore_ascii_case(mark.as_bytes())) {
+    } else if name.first().is_some_and(|first| b"xXaA".contains(first))
+        && MARKS.iter().any(|mark| name.eq_ignore_ascii_case(mark.as_bytes()))
+    {
         found(MARK);
     }
 }
@@ -118,8 +130,10 @@ pub(super) fn header(name: &[u8], value: &[u8], found: &mut dyn FnMut(u32)) {
 /// Calls `found` if the path is one that scanners try everywhere.
 pub(super) fn path(path: &[u8], found: &mut dyn FnMut(u32, &[u8])) {
     let path = path.split(|byte| *byte == b'?').next().unwrap_or_default();
-    let start = path.get(..path.len().min(64)).unwrap_or_default().to_ascii_lowercase();
-    if PATHS.iter().any(|known| start.starts_with(known.as_bytes())) {
+    let begins = |known: &&str| {
+        path.get(..known.len()).is_some_and(|start| start.eq_ignore_ascii_case(known.as_bytes()))
+    };
+    if PATHS.iter().any(begins) {
         found(PROBED, path);
     }
 }

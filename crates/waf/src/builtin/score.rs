@@ -1,6 +1,7 @@
 //! Settings, and how cues add up to a verdict.
 
 use super::gate::Hits;
+use super::json::Span;
 use super::rules::{Family, Rule};
 use super::views::Views;
 
@@ -15,11 +16,15 @@ pub struct Settings {
     pub max_layers: usize,
     /// How many bytes of a value are read. Of a longer one the beginning and the end are.
     pub max_bytes: usize,
+    /// How many bytes of a request may be read, where a byte counts each time that a rule or decoder reads it. A
+    /// value has a share of 24 times its length, and 128 KiB. What needs more is too complex to judge: that is a
+    /// finding with a score of 4, which blocks only together with evidence of an attack.
+    pub max_work: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { threshold: 5, disabled: Vec::new(), max_layers: 5, max_bytes: 128 * 1024 }
+        Self { threshold: 5, disabled: Vec::new(), max_layers: 5, max_bytes: 128 * 1024, max_work: 8 << 20 }
     }
 }
 
@@ -158,6 +163,7 @@ impl Layer {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Layers {
     list: [Option<Layer>; 8],
+    count: u8,
 }
 
 impl Layers {
@@ -166,13 +172,14 @@ impl Layers {
         self.list.iter().map_while(|layer| *layer)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.iter().count()
+    pub(super) const fn len(&self) -> usize {
+        self.count as usize
     }
 
     pub(super) fn with(mut self, layer: Layer) -> Self {
-        if let Some(free) = self.list.iter_mut().find(|place| place.is_none()) {
+        if let Some(free) = self.list.get_mut(usize::from(self.count)) {
             *free = Some(layer);
+            self.count += 1;
         }
         self
     }
@@ -213,7 +220,17 @@ pub struct Findings {
     pub(super) views: Views,
     pub(super) value: ValueScore,
     pub(super) hits: Option<Box<Hits>>,
+    pub(super) spans: Vec<Span>,
+    /// What the request has cost.
+    spent: usize,
+    /// Where the share of the value ends.
+    allowed: usize,
+    exhausted: bool,
 }
+
+/// What a value may cost: a multiple of its length, and enough for a short one in many encodings.
+const SHARE: usize = 24;
+const BASE: usize = 128 * 1024;
 
 impl Findings {
     /// The score of the request: that of its worst value, and that of its head.
@@ -231,14 +248,36 @@ impl Findings {
         self.list.clear();
         self.highest = 0;
         self.head = 0;
+        self.spent = 0;
     }
 
-    pub(super) fn begin_value(&mut self) {
+    pub(super) fn begin_value(&mut self, length: usize, most: usize) {
         self.value = ValueScore { first: self.list.len(), ..ValueScore::default() };
+        let share = length.saturating_mul(SHARE).saturating_add(BASE);
+        self.allowed = self.spent.saturating_add(share).min(most);
+        self.exhausted = false;
+    }
+
+    /// Takes the cost of something from the share of the value. Once that is used up, nothing else is done.
+    #[inline]
+    pub(super) fn spend(&mut self, bytes: usize) -> bool {
+        let spent = self.spent.saturating_add(bytes);
+        if self.exhausted || spent > self.allowed {
+            self.exhausted = true;
+            return false;
+        }
+        self.spent = spent;
+        true
+    }
+
+    pub(super) const fn is_exhausted(&self) -> bool {
+        self.exhausted
     }
 
     pub(super) fn end_value(&mut self) {
-        self.highest = self.highest.max(self.value.total());
+        if self.value.raised {
+            self.highest = self.highest.max(self.value.total());
+        }
     }
 
     /// Records a cue of the head, which counts on top of any value.
@@ -271,6 +310,7 @@ pub(super) fn excerpt(bytes: &[u8]) -> Vec<u8> {
 #[derive(Debug, Default)]
 pub(super) struct ValueScore {
     first: usize,
+    raised: bool,
     families: [u16; Family::ALL.len()],
 }
 
@@ -285,6 +325,7 @@ impl ValueScore {
 
     /// A view's sum for a family: the highest of all views counts.
     pub(super) fn raise(&mut self, family: Family, sum: u16) {
+        self.raised = true;
         if let Some(score) = self.families.get_mut(family as usize) {
             *score = (*score).max(sum);
         }

@@ -126,9 +126,14 @@ pub(super) const PROBE: Probe = Probe {
         "xp_cmdshell",
         "--",
     ],
-    classes: Classes::QUOTE | Classes::OPERATOR,
+    classes: SUSPICIOUS,
+    needs: 0,
+    cost: 6,
     run,
 };
+
+/// Quotes, and the operators that a condition, a call, a comment or a second statement needs.
+const SUSPICIOUS: u32 = Classes::QUOTE | Classes::BACKQUOTE | Classes::OPERATOR;
 
 /// Longer values are no fingerprint of an injection, and their first tokens are all that is looked at.
 const FINGERPRINTED: usize = 2048;
@@ -158,7 +163,7 @@ fn run(text: &Text<'_>, cues: &mut Cues) {
         || cues.has(SELECT_WORDS)
         || cues.has(STRINGS)
         || cues.has(VARIABLE);
-    let nothing = cues.list.is_empty() && text.classes.any(Classes::QUOTE) && words;
+    let nothing = cues.list.is_empty() && text.classes.any(Classes::QUOTE | Classes::BACKQUOTE) && words;
     if short
         && (doubt || nothing || cues.has(UNION_WORDS))
         && libinjectionrs::detect_sqli(text.bytes).is_injection()
@@ -168,7 +173,7 @@ fn run(text: &Text<'_>, cues: &mut Cues) {
 }
 
 /// `text/html, */*;q=0.8` has nothing but these, and no quotes.
-const LIST: u16 = Classes::LETTER
+const LIST: u32 = Classes::LETTER
     | Classes::DIGIT
     | Classes::SPACE
     | Classes::MILD

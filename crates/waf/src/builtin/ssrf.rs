@@ -32,6 +32,8 @@ pub(super) const PROBE: Probe = Probe {
     families: Family::Ssrf.bit(),
     anchors: &["://", "169.254.", "metadata.google", "localhost", "127.", "[::"],
     classes: 0,
+    needs: 0,
+    cost: 4,
     run,
 };
 
@@ -40,10 +42,11 @@ fn run(text: &Text<'_>, cues: &mut Cues) {
         return;
     }
     let mut from = 0;
-    while let Some(at) = memchr::memmem::find(text.bytes.get(from..).unwrap_or_default(), b"//") {
-        let host = from + at + 2;
-        authority(text.bytes, host, cues);
-        from = host;
+    for at in memchr::memchr_iter(b'/', text.bytes) {
+        if at >= from && text.bytes.get(at + 1) == Some(&b'/') {
+            from = at + 2;
+            authority(text.bytes, from, cues);
+        }
     }
     let whole = text.bytes.trim_ascii();
     let lower = whole.get(..whole.len().min(40)).unwrap_or_default().to_ascii_lowercase();
@@ -74,6 +77,10 @@ fn authority(text: &[u8], start: usize, cues: &mut Cues) {
         [b'[', inner @ ..] => inner.split(|byte| *byte == b']').next().unwrap_or_default(),
         _ => host.split(|byte| *byte == b':').next().unwrap_or_default(),
     };
+    // Most slashes are no addresses: `// note`.
+    if host.is_empty() {
+        return;
+    }
     if let Some(rule) = judge(&host.to_ascii_lowercase()) {
         cues.add(rule, start, start + end);
     }

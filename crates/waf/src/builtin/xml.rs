@@ -28,3 +28,23 @@ pub(super) const RULES: &[Rule] = &[
         r"<!\[cdata\[.*(?:<\]\]>|\]\]>\s*(?:script|img|<!\[cdata)|<script|\bon\w+\s*=|javascript:|<!--#|' or )",
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use crate::builtin::Family;
+    use crate::builtin::families::check;
+
+    #[test]
+    fn attacks_and_ordinary_values() {
+        check(
+            Family::Xml,
+            &[
+                "<!ENTITY x SYSTEM \"file:///x\">",
+                "<!DOCTYPE r [<!ELEMENT r ANY>]>",
+                "<xi:include href=\"x\"/>",
+                "<?xml-stylesheet href=\"x\"?>",
+            ],
+            &["<!DOCTYPE html>", "<note>entity</note>", "<?xml version=\"1.0\"?>"],
+        );
+    }
+}

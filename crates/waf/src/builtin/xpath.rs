@@ -16,3 +16,18 @@ pub(super) const RULES: &[Rule] = &[
         r"\b(?:ancestor(?:-or-self)?|child|parent|descendant(?:-or-self)?|following(?:-sibling)?|preceding(?:-sibling)?|attribute)::(?:\w|\*|node)|['\x22)\]]\s*\]?\s*(?:\||or|and)\s*/{1,2}[*\w]|/{1,2}\*?\[|//\w+/(?:\w+/)*(?:text\(|@)|//\w+\[",
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use crate::builtin::Family;
+    use crate::builtin::families::check;
+
+    #[test]
+    fn attacks_and_ordinary_values() {
+        check(
+            Family::XPath,
+            &["count(/*)", "'] | //user/*['", "string-length(name(/*[1]))=4", "ancestor::node()"],
+            &["count(items)", "a // b", "name (first)", "http://example.org/a"],
+        );
+    }
+}

@@ -1,6 +1,7 @@
 //! Script for the browser of another user. Ordinary markup passes: what counts is what runs.
 
 use super::detector::{Probe, Text};
+use super::gate::Classes;
 use super::rules::{Family, Rule, rule};
 use super::score::Cues;
 
@@ -62,8 +63,15 @@ pub(super) const RULES: &[Rule] = &[
     xss(FINGERPRINT, (3, 0), "markup of an attack", "libinjection knows the element or attribute from attacks."),
 ];
 
-pub(super) const PROBE: Probe =
-    Probe { families: Family::Xss.bit(), anchors: &["<", " on", "/on"], classes: 0, run };
+pub(super) const PROBE: Probe = Probe {
+    families: Family::Xss.bit(),
+    anchors: &["<", " on", "/on"],
+    classes: 0,
+    // An attribute has an equals sign, an element has brackets.
+    needs: Classes::EQUALS | Classes::ANGLE,
+    cost: 4,
+    run,
+};
 
 /// Longer values are pages, where an element by itself says little.
 const FINGERPRINTED: usize = 1024;
