@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(fault("@detectSQL x"), "1: unknown operator `detectSQL`; did you mean `detectSQLi`?");
         assert_eq!(fault("@ x"), "0: the name of an operator is missing after the `@`");
         assert_eq!(
-            fault("!@geolookup"),
+            fault("!@gsblookup"),
             "1: the operator @gsbLookup is not supported: nothing is looked up over the network for a request"
         );
         assert_eq!(fault("@gt %{txy.a}"), "4: unknown variable `txy` in a macro; did you mean `TX`?");
