@@ -12,6 +12,9 @@ use portcullis_waf::body::{graphql, json, multipart, urlencoded, xml};
 use portcullis_waf::pairs::Pairs;
 use portcullis_waf::seclang::Document;
 use portcullis_waf::transform::{Contents, Transformation};
+use portcullis_waf::operator::{DataFiles, Operator, OperatorName};
+use portcullis_waf::pattern::{Captures, Outcome, Pattern};
+use portcullis_waf::builtin::{Detector, Findings, Place, Settings};
 
 /// A normal target is its own normal form, and has no second reading that the rules forbid.
 pub fn request_target(input: &[u8]) {
@@ -189,6 +192,72 @@ pub fn transformations(input: &[u8]) {
             assert!(output.eq_ignore_ascii_case(value), "{name} changed more than case");
         }
     }
+/// A pattern compiles or is refused, and what it requires is in what it matches. The first line of the input is the pattern,
+/// the rest a value.
+pub fn patterns(input: &[u8]) {
+    let (text, value) = first_line(input);
+    let Ok(text) = std::str::from_utf8(text) else { return };
+    let Ok(pattern) = Pattern::new(text) else { return };
+    let mut captures = Captures::new();
+    let outcome = pattern.evaluate(value, Some(&mut captures));
+    if outcome == Outcome::Match {
+        assert!(captures.iter().flatten().all(|group| value.get(group.clone()).is_some()));
+        assert!(contains_one(value, pattern.required()), "{:?}", pattern.required());
+    }
+    if outcome != Outcome::BudgetExceeded {
+        let again = pattern.evaluate(value, None);
+        assert!(again == outcome || again == Outcome::BudgetExceeded);
+    }
+}
+
+/// What an operator says that it needs is in every value that satisfies it. The first byte of the input chooses the operator,
+/// the rest of the first line is its argument, and what follows a value.
+pub fn waf_operators(input: &[u8]) {
+    let Some((choice, rest)) = input.split_first() else { return };
+    let (argument, value) = first_line(rest);
+    let Ok(argument) = std::str::from_utf8(argument) else { return };
+    let name = OperatorName::ALL[usize::from(*choice) % OperatorName::ALL.len()];
+    let Ok(operator) = Operator::new(name, argument, &NoFiles) else { return };
+    let mut captures = Captures::new();
+    if operator.matches(value, true, &mut captures) {
+        assert!(captures.iter().flatten().all(|group| value.get(group.clone()).is_some()));
+        assert!(contains_one(value, operator.required()), "{:?}", operator.required());
+        assert!(operator.needs().is_none_or(|needs| needs.any_in(value)));
+    }
+}
+
+struct NoFiles;
+
+impl DataFiles for NoFiles {
+    fn read(&self, name: &str) -> Result<Vec<u8>, String> {
+        Err(format!("{name} does not exist"))
+    }
+}
+
+fn first_line(input: &[u8]) -> (&[u8], &[u8]) {
+    let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
+    (&input[..end], input.get(end + 1..).unwrap_or_default())
+}
+
+fn contains_one(value: &[u8], required: Option<Vec<Vec<u8>>>) -> bool {
+    let lower = value.to_ascii_lowercase();
+    required.is_none_or(|literals| {
+        literals.iter().any(|literal| lower.windows(literal.len()).any(|window| window == literal.as_slice()))
+    })
+/// A value is judged without a panic, in every place and twice in the same way.
+pub fn waf_builtin(input: &[u8]) {
+    static DETECTOR: std::sync::LazyLock<Detector> =
+        std::sync::LazyLock::new(|| Detector::new(Settings::default()));
+    let mut findings = Findings::default();
+    for place in [Place::BodyValue, Place::QueryName, Place::Path] {
+        findings.clear();
+        DETECTOR.scan_value(place, b"name", input, &mut findings);
+        let score = findings.score();
+        findings.clear();
+        DETECTOR.scan_value(place, b"name", input, &mut findings);
+        assert_eq!(findings.score(), score, "{place:?}");
+    }
+    DETECTOR.scan_head(input, input, [(input, input)], &mut findings);
 }
 
 #[cfg(test)]
@@ -253,5 +322,14 @@ mod tests {
                 super::transformations(&[&[choice], value].concat());
             }
         });
+    fn patterns() {
+        over_seeds("patterns", super::patterns);
+    }
+
+    #[test]
+    fn waf_operators() {
+        over_seeds("waf_operators", super::waf_operators);
+    fn waf_builtin() {
+        over_seeds("waf_builtin", super::waf_builtin);
     }
 }

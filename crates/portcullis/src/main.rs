@@ -40,7 +40,7 @@ enum Command {
     Keys(commands::keys::Arguments),
     /// Checks a configuration and has the running gateway take it.
     Reload(commands::reload::Arguments),
-    /// Puts rules of the web application firewall to the test.
+    /// Lists, checks, explains, tunes and tests rules of the web application firewall.
     Waf(waf::Arguments),
     /// Prints the version.
     Version,

@@ -1,5 +1,14 @@
 //! `detectSQLi` and `detectXSS` refuse quickly what the library would refuse slowly, and nothing else; and the library, a
 //! translation from C, neither panics nor hangs.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a test may stop, and say why"
+)]
 
 mod shared;
 

@@ -1,4 +1,13 @@
 //! ModSecurity's own vectors of its operators.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a test may stop, and say why"
+)]
 
 mod shared;
 
@@ -24,6 +33,11 @@ const ABSENT: [&str; 2] = ["validateSchema", "validateNid"];
 
 /// Arguments that ModSecurity takes and then never matches, which are refused here with a message.
 const REFUSED: [(&str, &str); 2] = [("ipMatch", "10.0.0.0/100"), ("ipMatch", "")];
+
+/// Vectors whose answer is another one here: `(operator, argument, value)`. To Go, in which they were last edited, an address of
+/// `::ffff:0:0/96` is one of IPv4; to ModSecurity and here it is what it says.
+const DIFFERENT: [(&str, &str, &str); 1] =
+    [("ipMatch", "0:0::/80", "0000:0000:0000:0000:0000:ffff:ffff:ffff")];
 
 struct Folder(PathBuf);
 
@@ -98,7 +112,8 @@ fn check(name: OperatorName, vector: &Vector, files: &Folder) -> Result<(), Stri
     if operator.matches(&value, false, &mut none) != matches {
         return Err("capturing changes the answer".to_owned());
     }
-    if matches != (vector.ret == 1) {
+    let different = DIFFERENT.contains(&(&vector.name, &vector.param, &vector.input));
+    if matches != ((vector.ret == 1) != different) {
         return Err(format!("{matches}"));
     }
     let lower = value.to_ascii_lowercase();

@@ -1,4 +1,13 @@
 //! Patterns: the dialect, what they require, and all of the Core Rule Set's.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a test may stop, and say why"
+)]
 
 mod shared;
 
@@ -14,11 +23,11 @@ const DIALECT: &[(&str, &[u8], &[u8])] = &[
     (r"^a.c$", b"x\na\nc\ny", b"abb"),
     (r"^[[a]$", b"[", b"b"),
     (r"^[a&&b]$", b"&", b"c"),
-    (r"^[a--]$", b"-", b"0"),
+    (r"^[+--]$", b",", b"0"),
     (r"^[a~~b]$", b"~", b"c"),
     (r"^a{,2}$", b"a{,2}", b"aa"),
     (r"^{a}{$", b"{a}{", b"a"),
-    (r"^\e\h\H\v$", b"\x1b\t \n", b"e  \n"),
+    (r"^\e\h\H\v$", b"\x1b\ta\n", b"\x1b\t \n"),
     (r"^\e\h\Hv$", b"\x1b\tav", b"\x1b\t\tv"),
     (r"^\R$", b"\r\n", b"a"),
     (r"a\Z", b"a\n", b"a\n\n"),
@@ -190,7 +199,7 @@ fn statistics() {
     let patterns: Vec<Pattern> = texts.iter().map(|text| Pattern::new(text).unwrap()).collect();
     println!("{} patterns, compiled: {} KiB", patterns.len(), resident() - before);
     let mut captures = Captures::new();
-    for payload in &payloads {
+    for payload in payloads.iter().step_by(4) {
         for pattern in &patterns {
             assert!(sound(pattern, payload));
             if pattern.is_match(payload) {

@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::SystemTime;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::anyhow;
 use portcullis_waf::engine::{Interruption, RuleMatch, Ruleset, Transaction};
 
 use super::expect::Seen;
 use super::message::{self, Request, Response};
 use super::server::{Refusal, refusal};
 use super::suite::{Case, Input};
-use super::{backend, test};
+use super::{backend, load, test};
 
 /// What the suite wants of an engine beside its rules.
 const SETTINGS: &str = include_str!("suite.conf");
@@ -28,7 +28,7 @@ pub(super) fn run(
     setup: Option<&Path>,
     cases: &[(String, Case)],
 ) -> anyhow::Result<Vec<Vec<Seen>>> {
-    let ruleset = load(rules, setup)?;
+    let ruleset = load_suite(rules, setup)?;
     let next = AtomicUsize::new(0);
     let results = Mutex::new(vec![Vec::new(); cases.len()]);
     let workers = thread::available_parallelism().map_or(1, usize::from).min(cases.len());
@@ -55,36 +55,10 @@ fn take<'c, T>(next: &AtomicUsize, cases: &'c [T]) -> Option<(usize, &'c T)> {
 }
 
 /// Loads the settings of the suite, the setup, and the rules of a folder in the order of their names.
-fn load(rules: &Path, setup: Option<&Path>) -> anyhow::Result<Ruleset> {
-    let setup = setup.map(Path::to_owned).or_else(|| setup_beside(rules));
-    let builder = Ruleset::builder().text("<suite>", SETTINGS);
-    let files = setup.into_iter().chain(rule_files(rules)?);
-    let loaded = files.fold(builder, |builder, file| builder.file(file)).build();
-    loaded.map_err(|error| anyhow!("the rules cannot be loaded:\n{error}"))
-}
-
-fn setup_beside(rules: &Path) -> Option<PathBuf> {
-    let folder = rules.canonicalize().ok()?.parent()?.to_owned();
-    ["crs-setup.conf", "crs-setup.conf.example"]
-        .map(|name| folder.join(name))
-        .into_iter()
-        .find(|path| path.is_file())
-}
-
-fn rule_files(rules: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(rules).with_context(|| format!("cannot read `{}`", rules.display()))?;
-    let mut files = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "conf") {
-            files.push(path);
-        }
-    }
-    if files.is_empty() {
-        bail!("there are no rules in `{}`: it holds no `.conf` file", rules.display());
-    }
-    files.sort();
-    Ok(files)
+fn load_suite(rules: &Path, setup: Option<&Path>) -> anyhow::Result<Ruleset> {
+    let setup = setup.map(Path::to_owned).or_else(|| load::setup_beside(rules));
+    let files: Vec<PathBuf> = setup.into_iter().chain(load::rule_files(rules)?).collect();
+    load::ruleset(Ruleset::builder().text("<suite>", SETTINGS), &files)
 }
 
 /// One request through a server, the rules and the backend.
@@ -122,7 +96,8 @@ fn exchange(ruleset: &Ruleset, input: &Input, bytes: &[u8]) -> Seen {
     }
 }
 
-fn phases_of_request(transaction: &mut Transaction, request: &Request) -> Option<Interruption> {
+/// Runs the phases of the request.
+pub(super) fn phases_of_request(transaction: &mut Transaction, request: &Request) -> Option<Interruption> {
     transaction.request_line(&request.method, &request.target, &request.protocol);
     for (name, value) in &request.headers {
         transaction.request_header(name, value);
@@ -134,7 +109,8 @@ fn phases_of_request(transaction: &mut Transaction, request: &Request) -> Option
     transaction.request_body(body)
 }
 
-fn phases_of_response(transaction: &mut Transaction, response: &Response) -> Option<Interruption> {
+/// Runs the phases of the response.
+pub(super) fn phases_of_response(transaction: &mut Transaction, response: &Response) -> Option<Interruption> {
     transaction.response_line(response.status, b"HTTP/1.1");
     for (name, value) in &response.headers {
         transaction.response_header(name, value);

@@ -11,6 +11,8 @@ mod operator;
 mod reload;
 mod waf;
 mod waf_rules;
+mod waf_suggest;
+mod waf_tools;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -9,9 +9,7 @@ pub(crate) struct BitSet {
 impl BitSet {
     /// An empty set that can hold `0..bound`.
     pub(crate) fn with_bound(bound: usize) -> Self {
-        Self {
-            words: vec![0; bound.div_ceil(64)],
-        }
+        Self { words: vec![0; bound.div_ceil(64)] }
     }
 
     pub(crate) fn insert(&mut self, member: usize) {
@@ -21,13 +19,32 @@ impl BitSet {
     }
 
     pub(crate) fn contains(&self, member: usize) -> bool {
-        self.words
-            .get(member / 64)
-            .is_some_and(|word| word & (1 << (member % 64)) != 0)
+        self.words.get(member / 64).is_some_and(|word| word & (1 << (member % 64)) != 0)
     }
 
     pub(crate) fn clear(&mut self) {
         self.words.fill(0);
+    }
+
+    pub(crate) fn from_words(words: &[u64]) -> Self {
+        Self { words: words.to_vec() }
+    }
+
+    /// Adds every member of `other`.
+    pub(crate) fn union(&mut self, other: &Self) {
+        for (word, more) in self.words.iter_mut().zip(&other.words) {
+            *word |= more;
+        }
+    }
+
+    /// The members in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        let mut from = 0;
+        std::iter::from_fn(move || {
+            let member = self.next(from)?;
+            from = member + 1;
+            Some(member)
+        })
     }
 
     /// Makes this a copy of `other`, keeping the memory.
@@ -68,13 +85,7 @@ mod tests {
         for member in [0, 63, 64, 130, 199] {
             set.insert(member);
         }
-        let mut found = Vec::new();
-        let mut from = 0;
-        while let Some(member) = set.next(from) {
-            found.push(member);
-            from = member + 1;
-        }
-        assert_eq!(found, [0, 63, 64, 130, 199]);
+        assert_eq!(set.iter().collect::<Vec<_>>(), [0, 63, 64, 130, 199]);
         assert!(set.contains(130) && !set.contains(131));
     }
 }

@@ -18,8 +18,11 @@ const LONGEST: usize = 4096;
 /// The persistent collections of a ruleset, in memory.
 #[derive(Debug, Default)]
 pub(crate) struct Collections {
-    entries: Mutex<HashMap<(Variable, Box<[u8]>), Collection>>,
+    entries: Mutex<HashMap<Key, Collection>>,
 }
+
+/// Which collection: its variable, and the key under which it was opened.
+type Key = (Variable, Box<[u8]>);
 
 #[derive(Debug)]
 struct Collection {
@@ -66,26 +69,24 @@ impl Collections {
             let (_, &mut median, _) = ends.select_nth_unstable(middle);
             entries.retain(|_, collection| collection.ends > median);
         }
-        entries.insert(
-            key,
-            Collection {
-                ends,
-                variables: HashMap::new(),
-            },
-        );
+        entries.insert(key, Collection { ends, variables: HashMap::new() });
     }
 
     /// Changes a variable of a collection that was opened.
-    pub(crate) fn update(&self, variable: Variable, key: &[u8], name: &str, update: &Update<'_>, now: SystemTime) {
+    pub(crate) fn update(
+        &self,
+        variable: Variable,
+        key: &[u8],
+        name: &str,
+        update: &Update<'_>,
+        now: SystemTime,
+    ) {
         let Ok(mut entries) = self.entries.lock() else { return };
         let key = (variable, Box::from(key.get(..LONGEST).unwrap_or(key)));
         let Some(collection) = entries.get_mut(&key) else { return };
         let name = name.to_ascii_lowercase();
         let variables = &mut collection.variables;
-        if variables
-            .get(name.as_str())
-            .is_some_and(|kept| kept.ends.is_some_and(|ends| ends <= now))
-        {
+        if variables.get(name.as_str()).is_some_and(|kept| kept.ends.is_some_and(|ends| ends <= now)) {
             variables.remove(name.as_str());
         }
         let full = variables.len() >= MOST_VARIABLES || name.len() > LONGEST;
@@ -113,7 +114,14 @@ impl Collections {
     }
 
     /// Appends the value of a variable.
-    pub(crate) fn write(&self, variable: Variable, key: &[u8], name: &str, now: SystemTime, output: &mut Vec<u8>) {
+    pub(crate) fn write(
+        &self,
+        variable: Variable,
+        key: &[u8],
+        name: &str,
+        now: SystemTime,
+        output: &mut Vec<u8>,
+    ) {
         self.each(variable, key, now, |found, value| {
             if found.eq_ignore_ascii_case(name) {
                 output.extend_from_slice(value);
@@ -122,7 +130,13 @@ impl Collections {
     }
 
     /// Calls `visit` with each variable of a collection.
-    pub(crate) fn each(&self, variable: Variable, key: &[u8], now: SystemTime, mut visit: impl FnMut(&str, &[u8])) {
+    pub(crate) fn each(
+        &self,
+        variable: Variable,
+        key: &[u8],
+        now: SystemTime,
+        mut visit: impl FnMut(&str, &[u8]),
+    ) {
         let Ok(entries) = self.entries.lock() else { return };
         let key = (variable, Box::from(key.get(..LONGEST).unwrap_or(key)));
         let Some(collection) = entries.get(&key).filter(|collection| collection.ends > now) else {
@@ -138,10 +152,7 @@ impl Collections {
 
 impl Kept {
     const fn empty() -> Self {
-        Self {
-            value: Vec::new(),
-            ends: None,
-        }
+        Self { value: Vec::new(), ends: None }
     }
 }
 

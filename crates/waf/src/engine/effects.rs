@@ -108,8 +108,7 @@ fn expire(run: &mut Run<'_>, variable: Variable, name: &Text, seconds: &Text) {
     let name = lossy(expanded(run, name));
     let seconds = u64::try_from(leading_number(&expanded(run, seconds))).unwrap_or(0);
     if let Some(key) = run.state.key_of(variable) {
-        run.collections
-            .update(variable, key, &name, &Update::Expire(seconds), run.state.now);
+        run.collections.update(variable, key, &name, &Update::Expire(seconds), run.state.now);
     }
 }
 

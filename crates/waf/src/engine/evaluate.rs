@@ -3,15 +3,15 @@
 use crate::operator::compare_expanded;
 use crate::seclang::{AllowScope, EngineMode, Variable};
 
+use super::Action;
+use super::chains::ChainId;
 use super::collections::Collections;
 use super::effects;
 use super::expand::{self, write_made};
 use super::program::{Disruption, Effect, Program, Rule, RuleOperator, Selector, Target};
 use super::report::{self, RuleMatch};
 use super::state::{MatchedValue, State};
-use super::transformed;
-use super::tx::{TxKey, TxValue, leading_number, write_number};
-use super::Action;
+use super::tx::{CAPTURES, TxKey, TxValue, leading_number, write_number};
 
 /// Everything that a phase needs.
 pub(crate) struct Run<'a> {
@@ -64,7 +64,9 @@ impl Run<'_> {
             Some(AllowScope::Request) => phase < 2,
             Some(AllowScope::Phase) | None => false,
         };
-        self.state.controls.engine != EngineMode::Off && !allowed && (logging || self.state.interruption.is_none())
+        self.state.controls.engine != EngineMode::Off
+            && !allowed
+            && (logging || self.state.interruption.is_none())
     }
 
     /// The steps to run: those that always run, and those that the prefilter does not rule out.
@@ -73,17 +75,12 @@ impl Run<'_> {
             pending.copy_from(always);
         }
         let side = usize::from(phase >= 2);
-        let State {
-            items,
-            transformed,
-            hits,
-            ..
-        } = &mut *self.state;
+        let State { items, transformed, hits, .. } = &mut *self.state;
         let (Some(prefilter), Some(hits)) = (self.program.prefilters.get(side), hits.get_mut(side)) else {
             return;
         };
         if phase < 4 {
-            hits.scan(prefilter, &self.program.chains, items, transformed);
+            hits.scan(self.program, prefilter, items, transformed);
             for (of, step) in prefilter.steps_of(hits.any()) {
                 if of == phase {
                     pending.insert(step);
@@ -93,7 +90,7 @@ impl Run<'_> {
     }
 
     /// Whether a rule and all links of its chain match.
-    fn chain(&mut self, head: &Rule, index: u32) -> bool {
+    pub(crate) fn chain(&mut self, head: &Rule, index: u32) -> bool {
         self.state.matched.begin_rule();
         let (mut rule, mut index) = (head, index);
         loop {
@@ -157,11 +154,7 @@ impl Run<'_> {
     fn item(&mut self, rule: &Rule, index: u32, target: &Target, item: usize) -> bool {
         if let Some(filter) = rule.filter {
             let side = usize::from(rule.phase >= 3);
-            let ruled_out = self
-                .state
-                .hits
-                .get(side)
-                .is_some_and(|hits| !hits.may_match(item, filter));
+            let ruled_out = self.state.hits.get(side).is_some_and(|hits| !hits.may_match(item, filter));
             if ruled_out {
                 return false;
             }
@@ -180,33 +173,18 @@ impl Run<'_> {
         };
         rule.exclusions.iter().any(excluded)
             || self.state.controls.removed_targets.iter().any(|&(by, effect)| {
-                let effect = self
-                    .program
-                    .rules
-                    .get(by as usize)
-                    .and_then(|rule| rule.effects.get(effect));
+                let effect = self.program.rules.get(by as usize).and_then(|rule| rule.effects.get(effect));
                 matches!(effect, Some(Effect::RemoveTarget(rules, target))
                     if rules.contains(index as usize) && excluded(target))
             })
     }
 
     fn check_item(&mut self, rule: &Rule, index: u32, target: &Target, item: usize) -> bool {
-        let transformations = self.program.chains.get(usize::from(rule.chain)).map_or(&[][..], Vec::as_slice);
         if !rule.multi_match {
-            let State {
-                items,
-                transformed,
-                captures,
-                scratch,
-                matched,
-                ..
-            } = &mut *self.state;
+            let State { items, transformed, captures, scratch, matched, .. } = &mut *self.state;
             let kept = items.get(item);
             let raw = items.text(kept.value);
-            let value = match transformed.result(item, rule.chain, transformations, raw) {
-                transformed::Result::Same => raw,
-                transformed::Result::Changed(value) => value,
-            };
+            let value = transformed.result(&self.program.chains, item, rule.chain, raw).unwrap_or(raw);
             if !holds(rule, value, &scratch.argument, captures) {
                 return false;
             }
@@ -224,7 +202,7 @@ impl Run<'_> {
 
     /// Checks a value after each transformation that changes it.
     fn multi(&mut self, rule: &Rule, index: u32, name: Name<'_>, value: &mut Vec<u8>) -> bool {
-        let transformations = self.program.chains.get(usize::from(rule.chain)).map_or(&[][..], Vec::as_slice);
+        let transformations = self.program.chains.steps(rule.chain);
         let mut any = self.check(rule, index, name, value);
         let mut next = Vec::new();
         for transformation in transformations {
@@ -238,12 +216,7 @@ impl Run<'_> {
 
     /// Checks a value that went through its transformations.
     fn check(&mut self, rule: &Rule, index: u32, name: Name<'_>, value: &[u8]) -> bool {
-        let State {
-            captures,
-            scratch,
-            matched,
-            ..
-        } = &mut *self.state;
+        let State { captures, scratch, matched, .. } = &mut *self.state;
         if !holds(rule, value, &scratch.argument, captures) {
             return false;
         }
@@ -257,8 +230,7 @@ impl Run<'_> {
         if rule.multi_match {
             return self.multi(rule, index, name, value);
         }
-        let transformations = self.program.chains.get(usize::from(rule.chain)).map_or(&[][..], Vec::as_slice);
-        if let transformed::Result::Changed(changed) = self.state.transformed.compute(transformations, value) {
+        if let Some(changed) = self.state.transformed.compute(&self.program.chains, rule.chain, value) {
             value.clear();
             value.extend_from_slice(changed);
         }
@@ -305,7 +277,9 @@ impl Run<'_> {
                     match target.selector {
                         Selector::All => end - start,
                         ref selector => (start..end)
-                            .filter(|&item| selector.takes(self.state.items.text(self.state.items.get(item).name)))
+                            .filter(|&item| {
+                                selector.takes(self.state.items.text(self.state.items.get(item).name))
+                            })
                             .count(),
                     }
                 })
@@ -313,12 +287,7 @@ impl Run<'_> {
         } else if target.variable == Variable::Tx {
             match &target.selector {
                 Selector::Slot(slot) => usize::from(self.state.tx.is_set(TxKey::Slot(*slot))),
-                selector => self
-                    .state
-                    .tx
-                    .set_keys(&self.program.names)
-                    .filter(|(_, name)| selector.takes(name))
-                    .count(),
+                _ => self.tx_keys(target).len(),
             }
         } else {
             self.made_values(target).len()
@@ -330,14 +299,8 @@ impl Run<'_> {
     fn made(&mut self, rule: &Rule, index: u32, target: &Target) -> bool {
         match (target.variable, &target.selector) {
             (Variable::Tx, &Selector::Slot(slot)) => self.tx(rule, index, target, TxKey::Slot(slot)),
-            (Variable::Tx, selector) => {
-                let keys: Vec<TxKey> = self
-                    .state
-                    .tx
-                    .set_keys(&self.program.names)
-                    .filter(|(_, name)| selector.takes(name))
-                    .map(|(key, _)| key)
-                    .collect();
+            (Variable::Tx, _) => {
+                let keys = self.tx_keys(target);
                 keys.into_iter().fold(false, |any, key| self.tx(rule, index, target, key) | any)
             }
             _ => {
@@ -352,8 +315,16 @@ impl Run<'_> {
         }
     }
 
+    /// The variables that a pattern over `TX`, or all of it, takes.
+    fn tx_keys(&self, target: &Target) -> Vec<TxKey> {
+        let tx = &self.state.tx;
+        let slots = target.slots.iter().map(|&slot| TxKey::Slot(slot)).filter(|&key| tx.is_set(key));
+        let extra = tx.extra_keys().filter(|(_, name)| target.selector.takes(name)).map(|(key, _)| key);
+        slots.chain(extra).collect()
+    }
+
     fn tx(&mut self, rule: &Rule, index: u32, target: &Target, key: TxKey) -> bool {
-        let transforms = self.program.chains.get(usize::from(rule.chain)).is_some_and(|chain| !chain.is_empty());
+        let transforms = rule.chain != ChainId::NONE;
         match self.state.tx.value(key) {
             TxValue::Unset => false,
             TxValue::Number(number) if !transforms => self.number(rule, index, target, Name::Tx(key), number),
@@ -377,7 +348,8 @@ impl Run<'_> {
                 .iter()
                 .map(|value| {
                     let name = matched.text(value.name).to_vec();
-                    let value = if target.variable == Variable::MatchedVars { value.value } else { value.name };
+                    let value =
+                        if target.variable == Variable::MatchedVars { value.value } else { value.name };
                     (name, matched.text(value).to_vec())
                 })
                 .filter(|(name, _)| target.selector.takes(name))
@@ -418,13 +390,7 @@ impl Run<'_> {
         let matched = &mut self.state.matched;
         let name = matched.store(&text);
         self.state.scratch.name = text;
-        let value = MatchedValue {
-            rule: index,
-            variable,
-            name,
-            value,
-            found,
-        };
+        let value = MatchedValue { rule: index, variable, name, value, found };
         self.state.matched.current.push(value);
         self.state.matched.all.push(value);
         effects::run(self, rule, index);
@@ -437,18 +403,16 @@ impl Run<'_> {
             start: value.start.saturating_add(u32::try_from(range.start).unwrap_or(u32::MAX)).min(value.end),
             end: value.start.saturating_add(u32::try_from(range.end).unwrap_or(u32::MAX)).min(value.end),
         });
-        if rule.capture && let RuleOperator::Fixed(operator) = &rule.operator
+        if rule.capture
+            && let RuleOperator::Fixed(operator) = &rule.operator
             && let Some(fingerprint) = operator.fingerprint(self.state.matched.text(value))
-            && let Some(key) = self.state.tx.key_or_new(&self.program.names, b"0")
         {
-            self.state.tx.set_text(key, &fingerprint);
+            self.state.tx.set_text(TxKey::Slot(0), &fingerprint);
         } else if rule.capture && !captures.is_empty() {
             let mut text = std::mem::take(&mut self.state.scratch.text);
-            for (number, digit) in (b'0'..=b'9').enumerate() {
-                let group = captures.get(number).cloned().flatten();
-                let Some(key) = self.state.tx.key_or_new(&self.program.names, &[digit]) else {
-                    continue;
-                };
+            for number in 0..CAPTURES {
+                let group = captures.get(number as usize).cloned().flatten();
+                let key = TxKey::Slot(number);
                 match group {
                     Some(range) => {
                         text.clear();
@@ -467,24 +431,29 @@ impl Run<'_> {
 
     fn write_name(&self, name: Name<'_>, output: &mut Vec<u8>) {
         let (variable, own): (Variable, &[u8]) = match name {
-            Name::Item(target, item) => (
+            Name::Item(target, item) => {
+                (target.variable, self.state.items.text(self.state.items.get(item).name))
+            }
+            Name::Of(target) => (
                 target.variable,
-                self.state.items.text(self.state.items.get(item).name),
+                match &target.selector {
+                    Selector::Name(name) => name,
+                    Selector::Slot(slot) => self.program.names.name(*slot),
+                    Selector::All | Selector::Pattern(_) => &[],
+                },
             ),
-            Name::Of(target) => (target.variable, match &target.selector {
-                Selector::Name(name) => name,
-                Selector::Slot(slot) => self.program.names.name(*slot),
-                Selector::All | Selector::Pattern(_) => &[],
-            }),
-            Name::Tx(key) => (Variable::Tx, match key {
-                TxKey::Slot(slot) => self.program.names.name(slot),
-                TxKey::Extra(_) => self
-                    .state
-                    .tx
-                    .set_keys(&self.program.names)
-                    .find(|&(found, _)| found == key)
-                    .map_or(&[], |(_, name)| name),
-            }),
+            Name::Tx(key) => (
+                Variable::Tx,
+                match key {
+                    TxKey::Slot(slot) => self.program.names.name(slot),
+                    TxKey::Extra(_) => self
+                        .state
+                        .tx
+                        .set_keys(&self.program.names)
+                        .find(|&(found, _)| found == key)
+                        .map_or(&[], |(_, name)| name),
+                },
+            ),
             Name::Made(Variable::MatchedVars | Variable::MatchedVarsNames, name) => {
                 output.extend_from_slice(name);
                 return;
@@ -536,9 +505,9 @@ impl Run<'_> {
                     .program
                     .rules
                     .get(value.rule as usize)
-                    .and_then(|rule| self.program.chains.get(usize::from(rule.chain)))
-                    .into_iter()
-                    .flatten()
+                    .map(|rule| self.program.chains.steps(rule.chain))
+                    .unwrap_or_default()
+                    .iter()
                     .map(|transformation| transformation.name())
                     .collect(),
                 value: matched.text(value.value).to_vec(),
@@ -570,11 +539,7 @@ impl Run<'_> {
 
     fn is_sanitised(&self, value: &MatchedValue) -> bool {
         self.state.controls.sanitised.iter().any(|&(by, effect)| {
-            let effect = self
-                .program
-                .rules
-                .get(by as usize)
-                .and_then(|rule| rule.effects.get(effect));
+            let effect = self.program.rules.get(by as usize).and_then(|rule| rule.effects.get(effect));
             let Some(Effect::Sanitise(target)) = effect else { return false };
             let text = self.state.matched.text(value.name);
             let name = text.splitn(2, |&byte| byte == b':').nth(1).unwrap_or_default();
@@ -605,6 +570,12 @@ impl Name<'_> {
     }
 }
 
+/// Whether a rule that looks at values and nothing else matches one, after its transformations.
+pub(crate) fn holds_alone(rule: &Rule, value: &[u8]) -> bool {
+    let RuleOperator::Fixed(operator) = &rule.operator else { return true };
+    operator.matches(value, false, &mut crate::pattern::Captures::new()) != rule.negated
+}
+
 /// Whether the rule's operator holds for a value, negation included.
 fn holds(rule: &Rule, value: &[u8], argument: &[u8], captures: &mut crate::pattern::Captures) -> bool {
     captures.clear();
@@ -612,7 +583,9 @@ fn holds(rule: &Rule, value: &[u8], argument: &[u8], captures: &mut crate::patte
         RuleOperator::Fixed(operator) => operator.matches(value, rule.capture || rule.report.log, captures),
         RuleOperator::Expanded(name, _) => compare_expanded(*name, argument, value),
         RuleOperator::NumberFixed(comparison, number) => comparison.holds(leading_number(value), *number),
-        RuleOperator::Number(comparison, _) => comparison.holds(leading_number(value), leading_number(argument)),
+        RuleOperator::Number(comparison, _) => {
+            comparison.holds(leading_number(value), leading_number(argument))
+        }
         RuleOperator::Always => true,
         RuleOperator::Never => false,
     };

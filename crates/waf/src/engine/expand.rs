@@ -10,7 +10,13 @@ use super::state::State;
 use super::tx::{TxKey, leading_number, write_number};
 
 /// Appends `text` with its macros replaced. A variable that does not exist leaves nothing.
-pub(crate) fn expand(program: &Program, collections: &Collections, state: &State, text: &Text, output: &mut Vec<u8>) {
+pub(crate) fn expand(
+    program: &Program,
+    collections: &Collections,
+    state: &State,
+    text: &Text,
+    output: &mut Vec<u8>,
+) {
     for part in &text.parts {
         match part {
             TextPart::Fixed(text) => output.extend_from_slice(text.as_bytes()),
@@ -53,7 +59,8 @@ fn write_variable(
         let (start, end) = state.items.range(base);
         for index in start..end {
             let item = state.items.get(index);
-            let wanted = name.is_none_or(|name| state.items.text(item.name).eq_ignore_ascii_case(name.as_bytes()));
+            let wanted =
+                name.is_none_or(|name| state.items.text(item.name).eq_ignore_ascii_case(name.as_bytes()));
             if wanted {
                 output.extend_from_slice(state.items.text(item.value));
                 return;
@@ -107,10 +114,6 @@ pub(crate) fn write_made(
 impl State {
     /// The key under which a persistent collection was opened.
     pub(crate) fn key_of(&self, variable: Variable) -> Option<&[u8]> {
-        self.opened
-            .iter()
-            .rev()
-            .find(|(opened, _)| *opened == variable)
-            .map(|(_, key)| key.as_slice())
+        self.opened.iter().rev().find(|(opened, _)| *opened == variable).map(|(_, key)| key.as_slice())
     }
 }

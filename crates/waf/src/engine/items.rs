@@ -11,9 +11,7 @@ pub(crate) struct Stretch {
 
 impl Stretch {
     pub(crate) fn of(self, buffer: &[u8]) -> &[u8] {
-        buffer
-            .get(self.start as usize..self.end as usize)
-            .unwrap_or_default()
+        buffer.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 }
 
@@ -147,11 +145,7 @@ pub(crate) struct Items {
 
 impl Default for Items {
     fn default() -> Self {
-        Self {
-            bytes: Vec::new(),
-            items: Vec::new(),
-            ranges: [(0, 0); Base::COUNT],
-        }
+        Self { bytes: Vec::new(), items: Vec::new(), ranges: [(0, 0); Base::COUNT] }
     }
 }
 
@@ -166,10 +160,7 @@ impl Items {
     pub(crate) fn store(&mut self, bytes: &[u8]) -> Stretch {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
-        Stretch {
-            start: small(start),
-            end: small(self.bytes.len()),
-        }
+        Stretch { start: small(start), end: small(self.bytes.len()) }
     }
 
     /// Adds a value to `base`. The values of a base are added one after the other, with none of another base between them.
@@ -196,19 +187,14 @@ impl Items {
     pub(crate) fn set_stretch(&mut self, base: Base, value: Stretch) {
         // Always as a new item: what is known about an old one does not hold for the new value.
         let index = small(self.items.len());
-        self.items.push(Item {
-            name: Stretch::default(),
-            value,
-        });
+        self.items.push(Item { name: Stretch::default(), value });
         if let Some(range) = self.ranges.get_mut(base.index()) {
             *range = (index, index + 1);
         }
     }
 
     pub(crate) fn range(&self, base: Base) -> (usize, usize) {
-        self.ranges
-            .get(base.index())
-            .map_or((0, 0), |&(start, end)| (start as usize, end as usize))
+        self.ranges.get(base.index()).map_or((0, 0), |&(start, end)| (start as usize, end as usize))
     }
 
     /// The base of each value, for values from `from` on.
@@ -220,10 +206,7 @@ impl Items {
     }
 
     pub(crate) fn get(&self, index: usize) -> Item {
-        self.items.get(index).copied().unwrap_or(Item {
-            name: Stretch::default(),
-            value: Stretch::default(),
-        })
+        self.items.get(index).copied().unwrap_or(Item { name: Stretch::default(), value: Stretch::default() })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -241,11 +224,7 @@ impl Items {
     /// The single value of `base`, empty when it has none.
     pub(crate) fn single(&self, base: Base) -> &[u8] {
         let (start, end) = self.range(base);
-        if start == end {
-            &[]
-        } else {
-            self.text(self.get(start).value)
-        }
+        if start == end { &[] } else { self.text(self.get(start).value) }
     }
 }
 

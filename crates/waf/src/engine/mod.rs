@@ -1,12 +1,14 @@
 //! The engine: a loaded ruleset, and the transaction that runs it over one request and its response.
 
 mod bits;
+mod chains;
 mod clock;
 mod collections;
 mod compile;
 mod effects;
 mod evaluate;
 mod expand;
+mod hits;
 mod items;
 mod prefilter;
 mod program;
@@ -53,5 +55,7 @@ pub enum Action {
 pub(crate) struct Loaded {
     pub(crate) program: program::Program,
     pub(crate) collections: collections::Collections,
+    /// States of transactions that ended, for those to come. Boxed, because they move from here to there and back.
+    #[expect(clippy::vec_box, reason = "a state is larger than a page; a box moves by its pointer")]
     pub(crate) pool: Mutex<Vec<Box<transaction::Pooled>>>,
 }

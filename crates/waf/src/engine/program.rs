@@ -3,9 +3,9 @@
 use crate::operator::{Operator, OperatorName};
 use crate::pattern::Pattern;
 use crate::seclang::{AllowScope, BodyProcessorName, EngineMode, Variable};
-use crate::transform::Transformation;
 
 use super::bits::BitSet;
+use super::chains::{ChainId, Chains};
 use super::items::Base;
 use super::prefilter::Prefilter;
 use super::settings::Settings;
@@ -16,15 +16,17 @@ use super::tx::{Tx, TxNames};
 pub(crate) struct Program {
     /// Every rule, chain links included.
     pub(crate) rules: Vec<Rule>,
-    /// The rules of each phase, in order; links of chains are reached from their heads.
+    /// The heads of all rules, in the order in which they were written.
+    pub(crate) heads: Vec<u32>,
+    /// The rules of each phase that can be reached, in order; links of chains are reached from their heads.
     pub(crate) phases: [Vec<u32>; 5],
     /// The steps of each phase that run whatever the prefilter says.
     pub(crate) always: [BitSet; 5],
     pub(crate) names: TxNames,
     /// The `TX` variables that the rules always begin with.
     pub(crate) initial: Tx,
-    /// The distinct sequences of transformations.
-    pub(crate) chains: Vec<Vec<Transformation>>,
+    /// The sequences of transformations.
+    pub(crate) chains: Chains,
     /// Phases 1 and 2, then phases 3 and 4.
     pub(crate) prefilters: [Prefilter; 2],
     pub(crate) settings: Settings,
@@ -44,7 +46,7 @@ pub(crate) struct Rule {
     pub(crate) exclusions: Box<[NamedTarget]>,
     pub(crate) operator: RuleOperator,
     pub(crate) negated: bool,
-    pub(crate) chain: u16,
+    pub(crate) chain: ChainId,
     pub(crate) multi_match: bool,
     pub(crate) capture: bool,
     pub(crate) effects: Box<[Effect]>,
@@ -85,6 +87,8 @@ pub(crate) struct Target {
     pub(crate) bases: &'static [Base],
     pub(crate) selector: Selector,
     pub(crate) count: bool,
+    /// For a pattern over `TX`: the slots whose names it takes.
+    pub(crate) slots: Box<[u32]>,
 }
 
 /// What of a collection.
@@ -188,11 +192,9 @@ impl Text {
         for part in &self.parts {
             let _ = match part {
                 TextPart::Fixed(text) => output.write_str(text),
-                TextPart::Slot(slot) => write!(
-                    output,
-                    "%{{tx.{}}}",
-                    String::from_utf8_lossy(program.names.name(*slot))
-                ),
+                TextPart::Slot(slot) => {
+                    write!(output, "%{{tx.{}}}", String::from_utf8_lossy(program.names.name(*slot)))
+                }
                 TextPart::Variable(variable, None) => write!(output, "%{{{}}}", variable.name()),
                 TextPart::Variable(variable, Some(name)) => write!(output, "%{{{}.{name}}}", variable.name()),
             };

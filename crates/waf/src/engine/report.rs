@@ -56,12 +56,9 @@ impl RuleMatch {
     /// A name for the severity, as ModSecurity's manual has them.
     #[must_use]
     pub fn severity_name(&self) -> &'static str {
-        const NAMES: [&str; 8] = [
-            "EMERGENCY", "ALERT", "CRITICAL", "ERROR", "WARNING", "NOTICE", "INFO", "DEBUG",
-        ];
-        self.severity
-            .and_then(|severity| NAMES.get(usize::from(severity)).copied())
-            .unwrap_or("")
+        const NAMES: [&str; 8] =
+            ["EMERGENCY", "ALERT", "CRITICAL", "ERROR", "WARNING", "NOTICE", "INFO", "DEBUG"];
+        self.severity.and_then(|severity| NAMES.get(usize::from(severity)).copied()).unwrap_or("")
     }
 
     pub(crate) fn placed(mut self, place: &RulePlace) -> Self {

@@ -37,7 +37,8 @@ impl BodyProcessorName {
     /// The processor that a `Content-Type` asks for by itself. JSON and XML are chosen by rules.
     pub(crate) fn of_content_type(value: &[u8]) -> Option<Self> {
         let kind = value.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
-        let begins = |prefix: &[u8]| value.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+        let begins =
+            |prefix: &[u8]| value.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
         if kind.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
             Some(Self::UrlEncoded)
         } else if begins(b"multipart/form-data") {
@@ -107,10 +108,7 @@ fn decode(fields: &Pairs, body: &[u8], decoded: &mut Vec<u8>) -> Result<bool, St
 /// The processor that a rule chose, or that the `Content-Type` asks for.
 fn processor(state: &State, fields: &Pairs) -> Option<BodyProcessorName> {
     let content_type = field(fields, b"content-type").unwrap_or_default();
-    state
-        .controls
-        .body_processor
-        .or_else(|| BodyProcessorName::of_content_type(content_type))
+    state.controls.body_processor.or_else(|| BodyProcessorName::of_content_type(content_type))
 }
 
 fn process(
@@ -131,9 +129,7 @@ fn process(
             let limit = settings.arguments_limit as usize;
             let result = urlencoded::parse(body, settings.argument_separator, limit, pairs);
             add_pairs(state, pairs, Base::ArgsPost, Some(Base::ArgsPostNames));
-            state
-                .items
-                .set(Base::UrlencodedError, if result.invalid_encoding { b"1" } else { b"0" });
+            state.items.set(Base::UrlencodedError, if result.invalid_encoding { b"1" } else { b"0" });
             if result.too_many {
                 return Err("the body has more arguments than the limit".into());
             }
@@ -158,7 +154,8 @@ fn process(
             result.map_err(|error| format!("XML parsing error: {error}").into())
         }
         Some(BodyProcessorName::Multipart) => {
-            let result = multipart::parse(content_type, body, &MultipartLimits::default(), &mut buffers.multipart);
+            let result =
+                multipart::parse(content_type, body, &MultipartLimits::default(), &mut buffers.multipart);
             add_multipart(state, &buffers.multipart, body);
             result.map_err(|error| error.to_string().into())
         }
@@ -230,9 +227,5 @@ fn set_number(state: &mut State, base: Base, number: usize) {
 
 /// The last value of a field, as one sees it who does not look for duplicates.
 fn field<'a>(fields: &'a Pairs, wanted: &[u8]) -> Option<&'a [u8]> {
-    fields
-        .iter()
-        .filter(|(name, _)| name.eq_ignore_ascii_case(wanted))
-        .map(|(_, value)| value)
-        .last()
+    fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value).last()
 }

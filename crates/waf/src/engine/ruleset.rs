@@ -39,10 +39,7 @@ impl std::error::Error for LoadError {}
 impl LoadError {
     /// Each thing that is wrong, on its own.
     pub fn reports(&self) -> impl Iterator<Item = String> + '_ {
-        self.errors
-            .diagnostics
-            .iter()
-            .map(|diagnostic| diagnostic.report(&self.errors.document).to_string())
+        self.errors.diagnostics.iter().map(|diagnostic| diagnostic.report(&self.errors.document).to_string())
     }
 }
 
@@ -111,16 +108,11 @@ impl Builder {
             };
         }
         let parsed = parser.finish().map_err(|errors| LoadError { errors })?;
-        let warnings = parsed
-            .warnings
-            .iter()
-            .map(|warning| warning.report(&parsed.document).to_string())
-            .collect();
+        let warnings =
+            parsed.warnings.iter().map(|warning| warning.report(&parsed.document).to_string()).collect();
         match compile::compile(&parsed.document) {
             Ok(program) => Ok(Ruleset::new(program, warnings)),
-            Err(problems) => Err(LoadError {
-                errors: failed(parsed.document, problems),
-            }),
+            Err(problems) => Err(LoadError { errors: failed(parsed.document, problems) }),
         }
     }
 }
@@ -147,10 +139,7 @@ impl Ruleset {
     /// # Errors
     /// All that is wrong with them.
     pub fn from_files(files: &[&Path]) -> Result<Self, LoadError> {
-        files
-            .iter()
-            .fold(Self::builder(), |builder, file| builder.file(*file))
-            .build()
+        files.iter().fold(Self::builder(), |builder, file| builder.file(*file)).build()
     }
 
     fn new(program: Program, warnings: Arc<[String]>) -> Self {
@@ -192,11 +181,10 @@ impl Ruleset {
 }
 
 fn summaries(program: &Program) -> Arc<[RuleSummary]> {
-    let mut heads: Vec<u32> = program.phases.iter().flatten().copied().collect();
-    heads.sort_unstable();
-    heads
-        .into_iter()
-        .filter_map(|index| program.rules.get(index as usize))
+    program
+        .heads
+        .iter()
+        .filter_map(|&index| program.rules.get(index as usize))
         .map(|rule| {
             let chain: Vec<_> = std::iter::successors(Some(rule), |link| {
                 link.next.and_then(|next| program.rules.get(next as usize))
@@ -212,9 +200,9 @@ fn summaries(program: &Program) -> Arc<[RuleSummary]> {
                 line: rule.place.line,
                 links: chain.len(),
                 prefiltered: rule.filter.is_some(),
-                backtracks: chain
-                    .iter()
-                    .any(|link| matches!(&link.operator, RuleOperator::Fixed(operator) if operator.backtracks())),
+                backtracks: chain.iter().any(
+                    |link| matches!(&link.operator, RuleOperator::Fixed(operator) if operator.backtracks()),
+                ),
             }
         })
         .collect()

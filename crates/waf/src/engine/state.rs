@@ -7,8 +7,8 @@ use crate::pattern::Captures;
 use crate::seclang::{AllowScope, BodyProcessorName, EngineMode, Variable};
 
 use super::bits::BitSet;
+use super::hits::Hits;
 use super::items::{Items, Stretch};
-use super::prefilter::Hits;
 use super::program::Program;
 use super::report::RuleMatch;
 use super::transformed::Transformed;
@@ -189,11 +189,7 @@ impl State {
     }
 
     pub(crate) fn interrupt(&mut self, rule_id: u32, status: u16, action: Action) {
-        let interruption = Interruption {
-            rule_id,
-            status,
-            action,
-        };
+        let interruption = Interruption { rule_id, status, action };
         match self.controls.engine {
             EngineMode::On => self.interruption = Some(interruption),
             EngineMode::DetectionOnly => {

@@ -43,7 +43,12 @@ pub(crate) struct Pooled {
 const POOL: usize = 64;
 
 impl Transaction {
-    pub(crate) fn begin(loaded: Arc<Loaded>, client: SocketAddr, server: SocketAddr, now: SystemTime) -> Self {
+    pub(crate) fn begin(
+        loaded: Arc<Loaded>,
+        client: SocketAddr,
+        server: SocketAddr,
+        now: SystemTime,
+    ) -> Self {
         let pooled = loaded.pool.try_lock().ok().and_then(|mut pool| pool.pop());
         let mut pooled = match pooled {
             Some(mut pooled) => {
@@ -73,10 +78,7 @@ impl Transaction {
             write_number(i64::from(port), &mut text);
             items.set(base, &text);
         }
-        Self {
-            loaded,
-            state: Some(pooled),
-        }
+        Self { loaded, state: Some(pooled) }
     }
 
     /// An identifier of the request, for `UNIQUE_ID`.
@@ -133,9 +135,7 @@ impl Transaction {
     /// Runs phase 1.
     pub fn request_headers_done(&mut self) -> Option<Interruption> {
         let pooled = self.state.as_deref_mut()?;
-        let Pooled {
-            state, pairs, fields, ..
-        } = pooled;
+        let Pooled { state, pairs, fields, .. } = pooled;
         add_pairs(state, fields, Base::RequestHeaders, Some(Base::RequestHeadersNames));
         pairs.clear();
         let mut host = None;
@@ -162,7 +162,8 @@ impl Transaction {
     pub fn wants_request_body(&self) -> Option<u64> {
         let pooled = self.state.as_deref()?;
         let runs = pooled.state.controls.engine != EngineMode::Off && pooled.state.interruption.is_none();
-        (runs && pooled.state.controls.request_body_access).then_some(self.loaded.program.settings.request_body_limit)
+        (runs && pooled.state.controls.request_body_access)
+            .then_some(self.loaded.program.settings.request_body_limit)
     }
 
     /// Takes the body apart and runs phase 2. A request without a body has an empty one.
@@ -183,13 +184,7 @@ impl Transaction {
                 }
             }
             let seen = body.get(..limit).unwrap_or(body);
-            let Pooled {
-                state,
-                pairs,
-                body: buffers,
-                fields,
-                ..
-            } = pooled;
+            let Pooled { state, pairs, body: buffers, fields, .. } = pooled;
             request_body::read(&loaded.program, state, pairs, buffers, fields, seen);
         }
         self.run(1)
@@ -215,11 +210,7 @@ impl Transaction {
     /// Runs phase 3.
     pub fn response_headers_done(&mut self) -> Option<Interruption> {
         let pooled = self.state.as_deref_mut()?;
-        let Pooled {
-            state,
-            fields_of_response: fields,
-            ..
-        } = pooled;
+        let Pooled { state, fields_of_response: fields, .. } = pooled;
         add_pairs(state, fields, Base::ResponseHeaders, Some(Base::ResponseHeadersNames));
         for (name, value) in fields.iter() {
             if name.eq_ignore_ascii_case(b"content-type") {
@@ -364,9 +355,7 @@ fn without_authority(target: &[u8]) -> &[u8] {
     };
     match after_scheme {
         None => target,
-        Some(rest) => memchr::memchr2(b'/', b'?', rest)
-            .and_then(|at| rest.get(at..))
-            .unwrap_or(b"/"),
+        Some(rest) => memchr::memchr2(b'/', b'?', rest).and_then(|at| rest.get(at..)).unwrap_or(b"/"),
     }
 }
 
@@ -379,10 +368,7 @@ fn without_port(host: &[u8]) -> &[u8] {
 
 fn split_once(text: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) {
     match memchr::memchr(separator, text) {
-        Some(at) => (
-            text.get(..at).unwrap_or_default(),
-            Some(text.get(at + 1..).unwrap_or_default()),
-        ),
+        Some(at) => (text.get(..at).unwrap_or_default(), Some(text.get(at + 1..).unwrap_or_default())),
         None => (text, None),
     }
 }

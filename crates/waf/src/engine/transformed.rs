@@ -1,118 +1,109 @@
 //! What transformations made of values: computed once for each value and sequence of transformations.
 
-use crate::transform::Transformation;
-
+use super::chains::{ChainId, Chains};
 use super::items::Stretch;
 
 /// Transformed values of one transaction.
 #[derive(Debug, Default)]
 pub(crate) struct Transformed {
     bytes: Vec<u8>,
-    /// Results, those of one value side by side.
     entries: Vec<Entry>,
-    /// For each value, where its results begin and end.
-    ranges: Vec<(u32, u32)>,
-    spare: (Vec<u8>, Vec<u8>),
+    /// For each value its latest entry, plus one; 0 for none.
+    latest: Vec<u32>,
+    spare: Vec<u8>,
+    second: Vec<u8>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    chain: u16,
+    chain: ChainId,
     /// None when the value stays as it is.
     result: Option<Stretch>,
-}
-
-/// A transformed value, wherever it is.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Result<'a> {
-    /// The value as it is.
-    Same,
-    Changed(&'a [u8]),
+    /// The entry of the same value before, plus one; 0 for none.
+    before: u32,
 }
 
 impl Transformed {
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.entries.clear();
-        self.ranges.clear();
+        self.latest.clear();
     }
 
     /// Makes room for the results of `items` values.
     pub(crate) fn cover(&mut self, items: usize) {
-        self.ranges.resize(items, (0, 0));
+        self.latest.resize(items, 0);
     }
 
-    /// Transforms a value and keeps the result; none when it stays as it is. Results of one value are added in one go.
-    pub(crate) fn add(
+    /// The value after a sequence of transformations; none when it stays as it is.
+    pub(crate) fn result(
         &mut self,
+        chains: &Chains,
         item: usize,
-        chain: u16,
-        transformations: &[Transformation],
+        chain: ChainId,
         value: &[u8],
     ) -> Option<&[u8]> {
-        let changed = run(transformations, value, &mut self.spare);
-        let result = changed.then(|| {
+        let result = self.resolve(chains, item, chain, value)?;
+        Some(result.of(&self.bytes))
+    }
+
+    /// As [`result`](Self::result), and where the result is kept.
+    pub(crate) fn resolve(
+        &mut self,
+        chains: &Chains,
+        item: usize,
+        chain: ChainId,
+        value: &[u8],
+    ) -> Option<Stretch> {
+        let (before, step) = chains.last(chain)?;
+        if let Some(entry) = self.find(item, chain) {
+            return entry.result;
+        }
+        let earlier = self.resolve(chains, item, before, value);
+        let input = earlier.map_or(value, |stretch| stretch.of(&self.bytes));
+        let result = if step.apply(input, &mut self.spare) {
             let start = self.bytes.len();
-            self.bytes.extend_from_slice(&self.spare.0);
-            Stretch {
+            self.bytes.extend_from_slice(&self.spare);
+            Some(Stretch {
                 start: u32::try_from(start).unwrap_or(u32::MAX),
                 end: u32::try_from(self.bytes.len()).unwrap_or(u32::MAX),
-            }
-        });
-        let end = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
-        self.entries.push(Entry { chain, result });
-        if let Some(range) = self.ranges.get_mut(item) {
-            if range.0 == range.1 {
-                *range = (end, end);
-            }
-            range.1 = end + 1;
-        }
-        result.map(|stretch| stretch.of(&self.bytes))
-    }
-
-    /// The value after the transformations: from the results that are kept, or computed now.
-    pub(crate) fn result<'a>(
-        &'a mut self,
-        item: usize,
-        chain: u16,
-        transformations: &[Transformation],
-        value: &[u8],
-    ) -> Result<'a> {
-        let (start, end) = self.ranges.get(item).copied().unwrap_or_default();
-        let kept = self
-            .entries
-            .get(start as usize..end as usize)
-            .and_then(|entries| entries.iter().find(|entry| entry.chain == chain))
-            .copied();
-        match kept {
-            Some(Entry { result: None, .. }) => Result::Same,
-            Some(Entry {
-                result: Some(stretch), ..
-            }) => Result::Changed(stretch.of(&self.bytes)),
-            None => self.compute(transformations, value),
-        }
-    }
-
-    /// The value after the transformations, not kept.
-    pub(crate) fn compute<'a>(&'a mut self, transformations: &[Transformation], value: &[u8]) -> Result<'a> {
-        if run(transformations, value, &mut self.spare) {
-            Result::Changed(&self.spare.0)
+            })
         } else {
-            Result::Same
+            earlier
+        };
+        if let Some(latest) = self.latest.get_mut(item) {
+            self.entries.push(Entry { chain, result, before: *latest });
+            *latest = u32::try_from(self.entries.len()).unwrap_or(0);
         }
+        result
     }
-}
 
-/// Runs transformations one after the other; true when they changed the value, and then the result is in `buffers.0`.
-fn run(transformations: &[Transformation], value: &[u8], buffers: &mut (Vec<u8>, Vec<u8>)) -> bool {
-    let mut changed = false;
-    for transformation in transformations {
-        let (current, next) = (&mut buffers.0, &mut buffers.1);
-        let input = if changed { current.as_slice() } else { value };
-        if transformation.apply(input, next) {
-            std::mem::swap(current, next);
-            changed = true;
-        }
+    /// A result that is kept.
+    pub(crate) fn text(&self, stretch: Stretch) -> &[u8] {
+        stretch.of(&self.bytes)
     }
-    changed
+
+    fn find(&self, item: usize, chain: ChainId) -> Option<Entry> {
+        let mut next = *self.latest.get(item)?;
+        while let Some(entry) = next.checked_sub(1).and_then(|index| self.entries.get(index as usize)) {
+            if entry.chain == chain {
+                return Some(*entry);
+            }
+            next = entry.before;
+        }
+        None
+    }
+
+    /// A value that is not kept, after a sequence of transformations; none when it stays as it is.
+    pub(crate) fn compute(&mut self, chains: &Chains, chain: ChainId, value: &[u8]) -> Option<&[u8]> {
+        let mut changed = false;
+        for step in chains.steps(chain) {
+            let input = if changed { self.spare.as_slice() } else { value };
+            if step.apply(input, &mut self.second) {
+                std::mem::swap(&mut self.spare, &mut self.second);
+                changed = true;
+            }
+        }
+        changed.then_some(&self.spare)
+    }
 }

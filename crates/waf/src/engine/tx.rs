@@ -11,11 +11,25 @@ use super::items::Stretch;
 const MOST_EXTRA: usize = 4096;
 
 /// The names of `TX` variables that the rules mention, in lower case.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct TxNames {
     slots: HashMap<Box<[u8]>, u32>,
     names: Vec<Box<[u8]>>,
 }
+
+impl Default for TxNames {
+    /// With `0` to `9`, for what operators capture, in the slots of these numbers.
+    fn default() -> Self {
+        let mut names = Self { slots: HashMap::new(), names: Vec::new() };
+        for digit in 0..CAPTURES {
+            names.intern(&digit.to_string());
+        }
+        names
+    }
+}
+
+/// How many groups of a pattern are captured.
+pub(crate) const CAPTURES: u32 = 10;
 
 impl TxNames {
     /// The slot of `name`, making one when it has none.
@@ -75,12 +89,16 @@ impl Tx {
         self.bytes.clone_from(&initial.bytes);
     }
 
+    /// The same state once more.
+    pub(crate) fn copy(other: &Self) -> Self {
+        let mut copy = Self::default();
+        copy.reset(other);
+        copy
+    }
+
     /// No variable is set.
     pub(crate) fn empty(names: &TxNames) -> Self {
-        Self {
-            slots: vec![TxValue::Unset; names.len()],
-            ..Self::default()
-        }
+        Self { slots: vec![TxValue::Unset; names.len()], ..Self::default() }
     }
 
     pub(crate) fn value(&self, key: TxKey) -> TxValue {
@@ -164,10 +182,15 @@ impl Tx {
             let slot = u32::try_from(slot).ok()?;
             Some((TxKey::Slot(slot), names.name(slot)))
         });
+        slots.filter(|&(key, _)| self.is_set(key)).chain(self.extra_keys())
+    }
+
+    /// Every variable that is set and whose name was made up at run time, with its name.
+    pub(crate) fn extra_keys(&self) -> impl Iterator<Item = (TxKey, &[u8])> {
         let extra = self.extra.iter().enumerate().filter_map(|(index, &(name, _))| {
             Some((TxKey::Extra(u32::try_from(index).ok()?), name.of(&self.bytes)))
         });
-        slots.chain(extra).filter(|&(key, _)| self.is_set(key))
+        extra.filter(|&(key, _)| self.is_set(key))
     }
 
     fn store(&mut self, bytes: &[u8]) -> Stretch {
@@ -210,9 +233,7 @@ pub(crate) fn leading_number(text: &[u8]) -> i64 {
     let magnitude = digits
         .iter()
         .take_while(|byte| byte.is_ascii_digit())
-        .fold(0_i64, |number, &byte| {
-            number.saturating_mul(10).saturating_add(i64::from(byte - b'0'))
-        });
+        .fold(0_i64, |number, &byte| number.saturating_mul(10).saturating_add(i64::from(byte - b'0')));
     if negative { -magnitude } else { magnitude }
 }
 

@@ -6,6 +6,7 @@ mod compare;
 mod encoding;
 mod identity;
 mod phrases;
+mod plain_words;
 mod sqli;
 mod xss;
 
@@ -47,6 +48,7 @@ operators! {
     EndsWith "endsWith",
     Eq "eq",
     Ge "ge",
+    GeoLookup "geoLookup",
     Gt "gt",
     IpMatch "ipMatch",
     IpMatchFromFile "ipMatchFromFile" | "ipMatchF",
@@ -55,6 +57,7 @@ operators! {
     NoMatch "noMatch",
     Pm "pm",
     PmFromFile "pmFromFile" | "pmf",
+    Rbl "rbl",
     Rx "rx",
     RxGlobal "rxGlobal",
     StrEq "streq",
@@ -142,7 +145,8 @@ impl Operator {
     pub fn new(name: OperatorName, argument: &str, files: &dyn DataFiles) -> Result<Self, OperatorError> {
         use OperatorName as Name;
         let compiled = match name {
-            Name::NoMatch => Compiled::Constant(false),
+            // Without a database of places, and without asking the network, nothing is found; the parser warns of it.
+            Name::NoMatch | Name::GeoLookup | Name::Rbl => Compiled::Constant(false),
             Name::UnconditionalMatch => Compiled::Constant(true),
             Name::Rx | Name::RxGlobal => Compiled::Pattern(Pattern::new(argument)?),
             Name::Pm => Compiled::Phrases(Phrases::parse(argument)?),

@@ -1,6 +1,6 @@
 //! `detectSQLi`, over a translation of libinjection.
 
-use super::Fingerprint;
+use super::{Fingerprint, plain_words};
 use crate::pattern::ByteSet;
 use libinjectionrs::{SqliFlags, SqliState};
 use std::borrow::Cow;
@@ -11,9 +11,14 @@ const MANY_DOTS: usize = 64;
 
 /// The fingerprint of the value if it is SQL injection.
 pub(super) fn detect(value: &[u8]) -> Option<Fingerprint> {
-    if !needs().any_in(value) {
+    if plain_words::is_plain(value) {
         return None;
     }
+    tokenized(value)
+}
+
+/// What libinjection says of the value.
+pub(super) fn tokenized(value: &[u8]) -> Option<Fingerprint> {
     let value = shorten(value);
     let mut state = SqliState::new(&value, SqliFlags::FLAG_NONE);
     state.detect().then(|| state.fingerprint.iter().copied().take_while(|byte| *byte != 0).collect())

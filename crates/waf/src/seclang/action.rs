@@ -218,16 +218,13 @@ fn quoted_length(text: &str) -> Option<usize> {
 
 /// The length of a value without quotes: to the next comma, but a `ctl` may name a target in quotes.
 fn bare_length(text: &str, names_target: bool) -> usize {
-    let mut start = 0;
-    while names_target {
-        let rest = text.get(start..).unwrap_or_default();
-        let comma = rest.find(',').unwrap_or(rest.len());
-        let Some(quote) = rest.find(":'").filter(|quote| *quote < comma) else { break };
-        let Some(inner) = rest.get(quote + 1..).and_then(quoted_length) else { break };
-        start += quote + inner + 3;
-    }
-    let rest = text.get(start..).unwrap_or_default();
-    start + rest.find(',').unwrap_or(rest.len())
+    let comma = |start: usize| {
+        start + text.get(start..).and_then(|rest| rest.find(',')).unwrap_or(text.len() - start)
+    };
+    let end = comma(0);
+    let quote = text.find(":'").filter(|quote| names_target && *quote < end);
+    let inner = quote.and_then(|quote| Some((quote, quoted_length(text.get(quote + 1..)?)?)));
+    inner.map_or(end, |(quote, inner)| comma(quote + inner + 3))
 }
 
 fn action(entry: &Entry<'_>) -> Result<Action, Diagnostic> {

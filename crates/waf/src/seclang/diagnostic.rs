@@ -100,7 +100,7 @@ impl Document {
         let Some(Source { name, text, .. }) = self.sources.get(span.source as usize) else {
             return Place { name: "", line: 1, column: 1, line_text: "" };
         };
-        let start = text.floor_char_boundary(span.start as usize);
+        let start = boundary(text, span.start);
         let (before, after) = text.split_at_checked(start).unwrap_or((text, ""));
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let line_end = start + after.find('\n').unwrap_or(after.len());
@@ -116,8 +116,8 @@ impl Document {
     /// How many characters of the first line of `span` belong to it.
     fn width(&self, span: Span) -> usize {
         let text = self.sources.get(span.source as usize).map_or("", |source| source.text.as_str());
-        let start = text.floor_char_boundary(span.start as usize);
-        let end = text.floor_char_boundary(span.end as usize);
+        let start = boundary(text, span.start);
+        let end = boundary(text, span.end);
         let marked = text.get(start..end).unwrap_or_default();
         marked.lines().next().unwrap_or_default().trim_end_matches(['\\', ' ', '\t']).chars().count().max(1)
     }
@@ -146,6 +146,12 @@ impl fmt::Display for Report<'_> {
         write!(to, "{place}: {message}\n  {}\n  ", shown.trim_end())?;
         write!(to, "{:indent$}{:^<width$}", "", "", indent = column - left)
     }
+}
+
+/// The last boundary of a character that is not behind a byte.
+fn boundary(text: &str, offset: u32) -> usize {
+    let offset = text.len().min(offset as usize);
+    (0..=offset).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
 /// Nothing of a rule file may steer a terminal, and every character has to be as wide as its caret.

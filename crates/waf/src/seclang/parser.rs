@@ -6,6 +6,7 @@ use super::check::Check;
 use super::directive::{Statement, statement};
 use super::include;
 use super::lexer::{Lexer, Line};
+use super::operator;
 use super::{Blame, Diagnostic, Directive, Document, Errors, Located, Source, Span};
 
 /// The most bytes of all sources together.
@@ -182,6 +183,7 @@ impl Parser {
                 let faulty = !faults.is_empty();
                 self.check.directive(&directive, faulty, &self.document, &mut faults);
                 self.hosted(&directive, line);
+                self.ineffective(&directive);
                 self.document.directives.push(directive);
             }
         }
@@ -194,6 +196,16 @@ impl Parser {
         {
             let message = format!("{} has no effect; in its place there is: {}", hosted.name, hosted.instead);
             self.warnings.push(line.name.whole().fault(Blame::Hosted, message));
+        }
+    }
+
+    fn ineffective(&mut self, directive: &Located<Directive>) {
+        if let Directive::Rule(rule) = &directive.value
+            && let Some(reason) = operator::never_matches(rule.operator.value.name)
+            && self.warnings.len() < MAX_DIAGNOSTICS
+        {
+            let message = format!("@{} never matches here: {reason}", rule.operator.value.name.name());
+            self.warnings.push(Diagnostic::new(Blame::Unsupported, message, rule.operator.span));
         }
     }
 

@@ -45,16 +45,14 @@ fn before_spaces(mut bytes: &[u8]) -> &[u8] {
 /// A run of whitespace, even of one character, becomes a space.
 pub(super) fn compress(input: &[u8], output: &mut Vec<u8>) -> bool {
     output.reserve(input.len());
-    let mut in_run = false;
-    for byte in input {
-        if !is_space(*byte) {
-            output.push(*byte);
-            in_run = false;
-        } else if !in_run {
-            output.push(b' ');
-            in_run = true;
-        }
+    let mut rest = input;
+    while let Some(start) = rest.iter().position(|byte| is_space(*byte)) {
+        let (text, run) = rest.split_at(start);
+        output.extend_from_slice(text);
+        output.push(b' ');
+        rest = after_spaces(run);
     }
+    output.extend_from_slice(rest);
     true
 }
 
@@ -62,7 +60,9 @@ pub(super) fn compress(input: &[u8], output: &mut Vec<u8>) -> bool {
 /// they stand.
 pub(super) fn remove(input: &[u8], output: &mut Vec<u8>) -> bool {
     output.reserve(input.len());
-    output.extend(input.iter().copied().filter(|byte| !is_space(*byte) && !matches!(byte, 0xa0 | 0xc2)));
+    for run in input.split(|byte| is_space(*byte) || matches!(byte, 0xa0 | 0xc2)) {
+        output.extend_from_slice(run);
+    }
     true
 }
 

@@ -45,9 +45,7 @@ pub(super) struct Defaults {
 
 impl Default for Defaults {
     fn default() -> Self {
-        Self {
-            phases: std::array::from_fn(|_| Vec::new()),
-        }
+        Self { phases: std::array::from_fn(|_| Vec::new()) }
     }
 }
 
@@ -238,9 +236,7 @@ impl Drafts {
         };
         // Transformations of the update take the place of the old ones, as the reference manual has it.
         if actions.iter().any(|action| matches!(action.value, Action::Transformation(_))) {
-            draft
-                .actions
-                .retain(|action| !matches!(action.value, Action::Transformation(_)));
+            draft.actions.retain(|action| !matches!(action.value, Action::Transformation(_)));
         }
         draft.actions.extend(actions.iter().cloned());
         let (id, phase, is_link) = (draft.id, draft.phase, draft.is_link);

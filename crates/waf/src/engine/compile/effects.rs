@@ -1,6 +1,8 @@
 //! What a matching rule does: `setvar`, `ctl` and the like.
 
-use crate::seclang::{Action, Change as ChangeText, Control, Located, SetVar, Target as TargetText, Variable};
+use crate::seclang::{
+    Action, Change as ChangeText, Control, Located, SetVar, Target as TargetText, Variable,
+};
 
 use super::super::bits::BitSet;
 use super::super::program::{Change, Effect, NamedTarget, TxName};
@@ -21,13 +23,12 @@ impl Building<'_> {
                 Action::InitCol(variable, key) | Action::SetKey(variable, key) => {
                     Some(Effect::Open(*variable, self.text(key)))
                 }
-                Action::SetEnv(name, value) => Some(Effect::SetEnvironment(name.as_str().into(), self.text(value))),
+                Action::SetEnv(name, value) => {
+                    Some(Effect::SetEnvironment(name.as_str().into(), self.text(value)))
+                }
                 Action::Control(control) => self.control(action, control),
                 Action::Sanitise(target) => {
-                    let located = Located {
-                        value: target.clone(),
-                        span: action.span,
-                    };
+                    let located = Located { value: target.clone(), span: action.span };
                     self.named(&located).map(Effect::Sanitise)
                 }
                 _ => None,
@@ -86,10 +87,7 @@ impl Building<'_> {
     }
 
     fn taken_out(&mut self, action: &Located<Action>, target: &TargetText) -> Option<NamedTarget> {
-        self.named(&Located {
-            value: target.clone(),
-            span: action.span,
-        })
+        self.named(&Located { value: target.clone(), span: action.span })
     }
 
     fn named(&mut self, target: &Located<TargetText>) -> Option<NamedTarget> {

@@ -3,14 +3,16 @@
 mod draft;
 mod effects;
 mod rule;
+mod specialise;
 mod texts;
 
-use crate::seclang::{Action, Directive, Document, Located, Span};
+use crate::seclang::{Action, Directive, Document, Located, Span, Variable};
 
 use super::bits::BitSet;
+use super::chains::{ChainId, Chains};
 use super::items::Base;
-use super::prefilter::{Filtered, Prefilter};
-use super::program::{Program, Rule, RuleOperator};
+use super::prefilter::{Filtered, Needs, Prefilter};
+use super::program::{Program, Rule, RuleOperator, Selector};
 use super::settings::Settings;
 use super::tx::{Tx, TxNames};
 use draft::{Defaults, Draft, Drafts};
@@ -59,8 +61,7 @@ impl Compilation<'_> {
             Directive::Marker(name) => self.drafts.mark(name),
             Directive::DefaultAction(actions) => self.defaults.set(actions),
             Directive::RemoveById(ranges) => {
-                self.drafts
-                    .remove(|draft| ranges.iter().any(|range| range.contains(&draft.id)));
+                self.drafts.remove(|draft| ranges.iter().any(|range| range.contains(&draft.id)));
             }
             Directive::RemoveByTag(pattern) => self.remove_by(directive.span, pattern, |draft, pattern| {
                 draft.tags.iter().any(|tag| pattern.is_match(tag.as_bytes()))
@@ -81,8 +82,7 @@ impl Compilation<'_> {
             }
             Directive::UpdateTargetByMsg(pattern, targets) => {
                 if let Some(pattern) = self.pattern(directive.span, pattern) {
-                    self.drafts
-                        .update_targets(targets, |draft| pattern.is_match(draft.message.as_bytes()));
+                    self.drafts.update_targets(targets, |draft| pattern.is_match(draft.message.as_bytes()));
                 }
             }
             Directive::UpdateActionById(id, link, actions) => {
@@ -128,7 +128,12 @@ impl Compilation<'_> {
         }
     }
 
-    fn remove_by(&mut self, span: Span, pattern: &str, matches: impl Fn(&Draft, &crate::pattern::Pattern) -> bool) {
+    fn remove_by(
+        &mut self,
+        span: Span,
+        pattern: &str,
+        matches: impl Fn(&Draft, &crate::pattern::Pattern) -> bool,
+    ) {
         if let Some(pattern) = self.pattern(span, pattern) {
             self.drafts.remove(|draft| matches(draft, &pattern));
         }
@@ -137,10 +142,7 @@ impl Compilation<'_> {
     fn pattern(&mut self, span: Span, pattern: &str) -> Option<crate::pattern::Pattern> {
         crate::pattern::Pattern::new(pattern)
             .map_err(|error| {
-                self.problems.push(Problem {
-                    span,
-                    message: error.to_string(),
-                });
+                self.problems.push(Problem { span, message: error.to_string() });
             })
             .ok()
     }
@@ -152,7 +154,7 @@ impl Compilation<'_> {
             drafts: &self.drafts,
             layout: &layout,
             names: TxNames::default(),
-            chains: vec![Vec::new()],
+            chains: Chains::default(),
             problems: std::mem::take(&mut self.problems),
         };
         let mut rules: Vec<Rule> = Vec::with_capacity(self.drafts.rules.len());
@@ -165,47 +167,72 @@ impl Compilation<'_> {
             return Err(building.problems);
         }
         let Building { names, chains, .. } = building;
-        let prefilters = [
-            Prefilter::build(&filtered(&mut rules, &layout.phases, &[0, 1]), &chains),
-            Prefilter::build(&filtered(&mut rules, &layout.phases, &[2, 3]), &chains),
-        ];
-        let mut always: [BitSet; 5] = Default::default();
-        for (phase, set) in layout.phases.iter().zip(&mut always) {
-            *set = BitSet::with_bound(phase.len());
-            for (step, &rule) in phase.iter().enumerate() {
-                if rules.get(rule as usize).is_some_and(|rule| rule.filter.is_none()) {
-                    set.insert(step);
-                }
-            }
-        }
-        Ok(Program {
+        let mut heads: Vec<u32> = layout.phases.iter().flatten().copied().collect();
+        heads.sort_unstable();
+        let mut program = Program {
             initial: Tx::empty(&names),
+            heads,
             rules,
             phases: layout.phases,
-            always,
+            always: Default::default(),
             names,
             chains,
-            prefilters,
+            prefilters: Default::default(),
             settings: self.settings,
-        })
+        };
+        resolve_slots(&mut program);
+        specialise::specialise(&mut program);
+        arrange(&mut program);
+        Ok(program)
     }
 }
 
-/// Numbers the rules of some phases that a prefilter can rule out, and lists what it needs to know of them.
-fn filtered(rules: &mut [Rule], phases: &[Vec<u32>; 5], which: &[usize]) -> Vec<Filtered> {
+/// Works out which named variables the patterns over `TX` take, once all names are known.
+fn resolve_slots(program: &mut Program) {
+    let names = &program.names;
+    for target in program.rules.iter_mut().flat_map(|rule| &mut rule.targets) {
+        if target.variable == Variable::Tx && !matches!(target.selector, Selector::Slot(_)) {
+            target.slots = (0..u32::try_from(names.len()).unwrap_or(u32::MAX))
+                .filter(|&slot| target.selector.takes(names.name(slot)))
+                .collect();
+        }
+    }
+}
+
+/// Prepares what decides which rules run.
+fn arrange(program: &mut Program) {
+    let Program { rules, phases, chains, .. } = &mut *program;
+    let prefilters = [
+        Prefilter::build(&filtered(rules, phases, &[0, 1], chains)),
+        Prefilter::build(&filtered(rules, phases, &[2, 3], chains)),
+    ];
+    program.prefilters = prefilters;
+    for (phase, set) in program.phases.iter().zip(&mut program.always) {
+        *set = BitSet::with_bound(phase.len());
+        for (step, &rule) in phase.iter().enumerate() {
+            if program.rules.get(rule as usize).is_some_and(|rule| rule.filter.is_none()) {
+                set.insert(step);
+            }
+        }
+    }
+}
+
+/// Numbers the rules of some phases that look at values and nothing else, and lists what a prefilter needs to know of them.
+fn filtered(rules: &mut [Rule], phases: &[Vec<u32>; 5], which: &[usize], chains: &Chains) -> Vec<Filtered> {
     let mut list = Vec::new();
     for &phase in which {
         for (step, &index) in phases.get(phase).into_iter().flatten().enumerate() {
             let Some(rule) = rules.get_mut(index as usize) else {
                 continue;
             };
-            let Some(literals) = rule.required() else { continue };
+            let Some(needs) = rule.needs() else { continue };
             rule.filter = u32::try_from(list.len()).ok();
             list.push(Filtered {
+                rule: index,
                 phase,
                 step,
-                literals,
-                chain: rule.chain,
+                needs,
+                chains: looked_after(rule, chains),
                 bases: rule.targets.iter().flat_map(|target| target.bases).copied().collect(),
             });
         }
@@ -214,18 +241,29 @@ fn filtered(rules: &mut [Rule], phases: &[Vec<u32>; 5], which: &[usize]) -> Vec<
 }
 
 impl Rule {
-    /// The literals of which a value must hold one for the rule to match; none when it can match without any.
-    fn required(&self) -> Option<Vec<Vec<u8>>> {
+    /// What a value must hold for the rule to match; none when the rule looks at more than values.
+    fn needs(&self) -> Option<Needs> {
         // Rules change the body processor while their phase runs, after its values were scanned.
-        let fixed_values = self
-            .targets
-            .iter()
-            .all(|target| !target.bases.is_empty() && !target.count && !target.bases.contains(&Base::ReqbodyProcessor));
+        let fixed_values = self.targets.iter().all(|target| {
+            !target.bases.is_empty() && !target.count && !target.bases.contains(&Base::ReqbodyProcessor)
+        });
         match &self.operator {
-            RuleOperator::Fixed(operator) if fixed_values && !self.negated && !self.multi_match => operator.required(),
+            RuleOperator::Fixed(_) if fixed_values && self.negated => Some(Needs::Nothing),
+            RuleOperator::Fixed(operator) if fixed_values => {
+                Some(match (operator.required(), operator.needs()) {
+                    (Some(literals), _) => Needs::Literals(literals),
+                    (None, Some(bytes)) => Needs::Bytes(bytes),
+                    (None, None) => Needs::Nothing,
+                })
+            }
             _ => None,
         }
     }
+}
+
+/// The sequences of transformations after which a rule looks at a value.
+fn looked_after(rule: &Rule, chains: &Chains) -> Vec<ChainId> {
+    if rule.multi_match { chains.beginnings(rule.chain) } else { vec![rule.chain] }
 }
 
 /// What the rules are built with, one after the other.
@@ -234,15 +272,12 @@ struct Building<'d> {
     drafts: &'d Drafts,
     layout: &'d draft::Layout,
     names: TxNames,
-    chains: Vec<Vec<crate::transform::Transformation>>,
+    chains: Chains,
     problems: Vec<Problem>,
 }
 
 impl Building<'_> {
     fn problem(&mut self, span: Span, message: impl Into<String>) {
-        self.problems.push(Problem {
-            span,
-            message: message.into(),
-        });
+        self.problems.push(Problem { span, message: message.into() });
     }
 }

@@ -2,8 +2,11 @@
 
 use crate::operator::{DataFiles, Operator, OperatorName, takes_macros};
 use crate::pattern::Pattern;
-use crate::seclang::{Action, Located, OperatorText, Selector as SelectorText, Target as TargetText, Variable};
+use crate::seclang::{
+    Action, Located, OperatorText, Selector as SelectorText, Target as TargetText, Variable,
+};
 
+use super::super::chains::ChainId;
 use super::super::items::bases_of;
 use super::super::program::{
     Comparison, Disruption, NamedTarget, Report, Rule, RuleOperator, RulePlace, Selector, Target,
@@ -65,10 +68,7 @@ impl Building<'_> {
         };
         let before = source.text.as_bytes().get(..draft.span.start as usize).unwrap_or_default();
         let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
-        RulePlace {
-            source: source.name.as_str().into(),
-            line: u32::try_from(line).unwrap_or(u32::MAX),
-        }
+        RulePlace { source: source.name.as_str().into(), line: u32::try_from(line).unwrap_or(u32::MAX) }
     }
 
     fn operator(&mut self, located: &Located<OperatorText>) -> Option<RuleOperator> {
@@ -76,10 +76,7 @@ impl Building<'_> {
         let has_macros = argument.contains("%{");
         if let Some(comparison) = Comparison::named(*name) {
             if !has_macros {
-                return Some(RuleOperator::NumberFixed(
-                    comparison,
-                    leading_number(argument.as_bytes()),
-                ));
+                return Some(RuleOperator::NumberFixed(comparison, leading_number(argument.as_bytes())));
             }
             let text = self.argument(located)?;
             return Some(RuleOperator::Number(comparison, text));
@@ -122,29 +119,26 @@ impl Building<'_> {
         let mut targets: Vec<Target> = Vec::new();
         let mut exclusions: Vec<NamedTarget> = Vec::new();
         for located in &draft.targets {
-            let TargetText {
-                variable,
-                selector,
-                count,
-                exclude,
-            } = &located.value;
+            let TargetText { variable, selector, count, exclude } = &located.value;
             let Some(selector) = self.selector(located, *variable, selector.as_ref()) else {
                 continue;
             };
             if !exclude {
                 targets.push(Target {
                     variable: *variable,
-                    bases: if *variable == Variable::Xml { xml_bases(&selector) } else { bases_of(*variable) },
+                    bases: if *variable == Variable::Xml {
+                        xml_bases(&selector)
+                    } else {
+                        bases_of(*variable)
+                    },
                     selector: if *variable == Variable::Xml { Selector::All } else { selector },
                     count: *count,
+                    slots: Box::default(),
                 });
             } else if matches!(selector, Selector::All) {
                 targets.retain(|target| target.variable != *variable);
             } else {
-                exclusions.push(NamedTarget {
-                    variable: *variable,
-                    selector,
-                });
+                exclusions.push(NamedTarget { variable: *variable, selector });
             }
         }
         (targets, exclusions)
@@ -158,18 +152,25 @@ impl Building<'_> {
     ) -> Option<Selector> {
         match selector {
             None if variable == Variable::Xml => {
-                self.problem(located.span, "XML needs a path: `XML:/*` for its text or `XML://@*` for its attributes");
+                self.problem(
+                    located.span,
+                    "XML needs a path: `XML:/*` for its text or `XML://@*` for its attributes",
+                );
                 None
             }
             None => Some(Selector::All),
             Some(SelectorText::Name(path)) if variable == Variable::Xml && path != "/*" && path != "//@*" => {
                 self.problem(
                     located.span,
-                    format!("the path `{path}` is not supported: `XML:/*` is the text, `XML://@*` the attributes"),
+                    format!(
+                        "the path `{path}` is not supported: `XML:/*` is the text, `XML://@*` the attributes"
+                    ),
                 );
                 None
             }
-            Some(SelectorText::Name(name)) if variable == Variable::Tx => Some(Selector::Slot(self.names.intern(name))),
+            Some(SelectorText::Name(name)) if variable == Variable::Tx => {
+                Some(Selector::Slot(self.names.intern(name)))
+            }
             Some(SelectorText::Name(name)) => Some(Selector::Name(name.as_bytes().into())),
             Some(SelectorText::Pattern(pattern)) => match Pattern::new(&format!("(?i){pattern}")) {
                 Ok(pattern) => Some(Selector::Pattern(pattern)),
@@ -181,15 +182,10 @@ impl Building<'_> {
         }
     }
 
-    fn chain(&mut self, draft: &Draft) -> u16 {
-        let position = self.chains.iter().position(|chain| *chain == draft.chain);
-        let index = position.unwrap_or_else(|| {
-            self.chains.push(draft.chain.clone());
-            self.chains.len() - 1
-        });
-        u16::try_from(index).unwrap_or_else(|_| {
+    fn chain(&mut self, draft: &Draft) -> ChainId {
+        self.chains.intern(&draft.chain).unwrap_or_else(|| {
             self.problem(draft.span, "there are more than 65535 different sequences of transformations");
-            0
+            ChainId::NONE
         })
     }
 
@@ -202,7 +198,9 @@ impl Building<'_> {
                     if skip_to.is_none() {
                         self.problem(
                             action.span,
-                            format!("there is no marker or rule `{place}`; define it with `SecMarker {place}`"),
+                            format!(
+                                "there is no marker or rule `{place}`; define it with `SecMarker {place}`"
+                            ),
                         );
                     }
                 }
@@ -210,9 +208,9 @@ impl Building<'_> {
                     let steps = self.layout.phases.get(usize::from(draft.phase.clamp(1, 5)) - 1);
                     let own = steps.and_then(|steps| {
                         let heads = &self.drafts.rules;
-                        steps
-                            .iter()
-                            .position(|&rule| heads.get(rule as usize).is_some_and(|head| head.id == draft.id))
+                        steps.iter().position(|&rule| {
+                            heads.get(rule as usize).is_some_and(|head| head.id == draft.id)
+                        })
                     });
                     skip_to = own
                         .and_then(|own| u32::try_from(own).ok())
@@ -225,11 +223,7 @@ impl Building<'_> {
     }
 
     fn report(&mut self, draft: &Draft) -> Report {
-        let mut report = Report {
-            log: draft.log,
-            audit: draft.audit,
-            ..Report::default()
-        };
+        let mut report = Report { log: draft.log, audit: draft.audit, ..Report::default() };
         for action in &draft.actions {
             match &action.value {
                 Action::Message(text) => report.message = Some(self.text(text)),
