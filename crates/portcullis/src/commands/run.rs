@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let compiled = super::compile(&arguments.config, None);
+    let compiled = super::compile_to_run(&arguments.config, None);
     output::problems(&compiled);
     let Some(unrecorded) = compiled.snapshot else { return Ok(ExitCode::FAILURE) };
     let snapshot = unrecorded.open(None).context("the audit log cannot be opened")?;
@@ -96,7 +96,7 @@ impl Running {
     /// Takes the configuration anew; a bad one is refused, and the old one stays.
     fn reload(&self, config: &Path) {
         let old = self.gateway_snapshot();
-        let mut compiled = super::compile(config, Some(&old));
+        let mut compiled = super::compile_to_run(config, Some(&old));
         let unrecorded = compiled.snapshot.take();
         let refused = |why: String| {
             old.metrics.config_reload_failed();
