@@ -123,7 +123,7 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-/// The host that a request is for, in lower case.
+/// The host that a request is for, in lower case and without the final dot of an absolute name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
     authority: HeaderValue,
@@ -192,8 +192,17 @@ impl Host {
             }
             _ => false,
         };
-        if name.is_empty() || !port_is_fine || !is_host_name(name) {
+        // A final dot says that the name is absolute (RFC 1034 section 3.1), which every host of a request is. It is taken
+        // off once, here: routes, policies and the service see one name.
+        let absolute = name.strip_suffix(b".");
+        let name = absolute.unwrap_or(name);
+        if name.is_empty() || name.ends_with(b".") || !port_is_fine || !is_host_name(name) {
             return Err(Reason::BadHost);
+        }
+        if absolute.is_some() {
+            let authority = HeaderValue::from_bytes(&[name, port].concat().to_ascii_lowercase());
+            let authority = authority.map_err(|_| Reason::BadHost)?;
+            return Ok(Self { authority, name_end: name.len(), is_the_field: false });
         }
         if bytes.iter().any(u8::is_ascii_uppercase) {
             let lower = HeaderValue::from_bytes(&bytes.to_ascii_lowercase()).map_err(|_| Reason::BadHost)?;
@@ -237,24 +246,51 @@ const HOP_BY_HOP: [&str; 9] = [
     "upgrade",
 ];
 
-/// Fields by which a service may believe the gateway: never the client's to set.
-const OWNED: [&str; 15] = [
+/// Fields by which a service may believe the gateway: never the client's to set. With [`FORWARDED_FAMILY`], they say who
+/// the client is and what it asked for; the last three have a service do another method than the one that was judged.
+const OWNED: [&str; 12] = [
+    "forwarded",
+    "via",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "true-client-ip",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-request-id",
+    "x-http-method-override",
+    "x-method-override",
+    "x-http-method",
+];
+
+/// What all names begin with that proxies use to tell services about the client: there are too many to list.
+const FORWARDED_FAMILY: &str = "x-forwarded-";
+
+/// What the gateway itself may put into a request, or what makes a request what it is: no name for anything else.
+const NEVER_IDENTITY: [&str; 14] = [
+    "host",
+    "content-length",
+    "content-type",
+    "content-encoding",
+    "content-range",
+    "expect",
+    "range",
     "forwarded",
     "via",
     "x-forwarded-for",
     "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
     "x-forwarded-proto",
-    "x-forwarded-server",
-    "x-real-ip",
-    "x-client-ip",
-    "true-client-ip",
-    "x-original-url",
-    "x-rewrite-url",
-    "x-forwarded-client-cert",
     "x-request-id",
+    "http2-settings",
 ];
+
+/// Whether a header of this name may tell the service who the caller is: it neither makes a request what it is (its
+/// host, its framing, the form of its body) nor is the gateway's for something else.
+#[must_use]
+pub fn may_carry_identity(name: &HeaderName) -> bool {
+    let name = folded(name.as_str());
+    !NEVER_IDENTITY.contains(&name.as_str()) && !HOP_BY_HOP.contains(&name.as_str())
+}
 
 /// Fields that `Connection` may not name: making them vanish would change what the request means
 /// (RFC 9110 section 7.6.1 forbids it to senders).
@@ -278,6 +314,12 @@ pub struct FieldRules {
     rules: HashMap<Box<str>, FieldRule>,
     /// What requests are judged by, as the configuration spells it.
     judged: HashSet<Box<str>>,
+}
+
+/// Under every spelling. Of nearly all names the first letter tells.
+fn is_of_forwarded_family(name: &str) -> bool {
+    let letters = name.bytes().map(|byte| if byte == b'_' { b'-' } else { byte });
+    name.len() > FORWARDED_FAMILY.len() && letters.zip(FORWARDED_FAMILY.bytes()).all(|(a, b)| a == b)
 }
 
 /// The one spelling of a name and its aliases.
@@ -322,6 +364,9 @@ impl FieldRules {
     }
 
     fn rule(&self, name: &HeaderName) -> Option<FieldRule> {
+        if is_of_forwarded_family(name.as_str()) {
+            return Some(FieldRule::Owned);
+        }
         if !self.sieve.passes(name) {
             return None;
         }
@@ -506,7 +551,10 @@ mod tests {
         assert_eq!(refused(builder().uri("http://a/x").header("host", "b")), Some(Reason::BadHost));
         assert_eq!(refused(builder().uri("http://a/x").header("host", "A")), None);
         assert_eq!(refused(builder().uri("http://a/x")), None);
-        for wrong in ["", "a b", "a/b", "a:", "a:123456", "a:1:2", "[::1", "[::1]x", "user@a", "a\\b"] {
+        for wrong in [
+            "", "a b", "a/b", "a:", "a:123456", "a:1:2", "[::1", "[::1]x", "user@a", "a\\b", ".", "a..",
+            "..", ".:80",
+        ] {
             assert_eq!(refused(builder().uri("/a").header("host", wrong)), Some(Reason::BadHost), "{wrong}");
         }
         assert_eq!(refused(builder().uri("/a").header("host", "[::1]:80")), None);
