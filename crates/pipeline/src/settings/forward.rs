@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::protocol::positive;
-use crate::receive::may_carry_identity;
+use crate::fields::may_carry_identity;
 
 /// How a request that passed is handed to its service.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
