@@ -3,14 +3,41 @@
 //! [`answer`] is a pure function of what is asked and of the gateway's state; the listener itself belongs to
 //! the proxy, and the program joins the two.
 
+use serde_json::{Map, Value};
+
 /// What the admin listener has to know of the gateway.
 pub trait State {
     /// Whether requests can be answered as the configuration means it.
-    fn is_ready(&self) -> bool;
+    fn readiness(&self) -> Readiness;
     /// The generation of the configuration in force.
     fn generation(&self) -> u64;
     /// All counters in the Prometheus text format.
     fn metrics(&self) -> String;
+}
+
+/// What is missing for requests to be answered as the configuration means it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Readiness {
+    /// Whether the gateway was told to stop.
+    pub is_draining: bool,
+    /// The URLs of the key sets of which there are no usable keys.
+    pub missing_key_sets: Vec<String>,
+    /// The services none of whose targets may be asked at the moment.
+    pub services_without_target: Vec<String>,
+}
+
+impl Readiness {
+    /// A service without targets does not count: no other gateway would reach it either, and taking all of them out
+    /// would take the other services along.
+    const fn word(&self) -> (http::StatusCode, &'static str) {
+        if self.is_draining {
+            (http::StatusCode::SERVICE_UNAVAILABLE, "draining")
+        } else if self.missing_key_sets.is_empty() {
+            (http::StatusCode::OK, "ready")
+        } else {
+            (http::StatusCode::SERVICE_UNAVAILABLE, "not_ready")
+        }
+    }
 }
 
 /// An answer to an operator.
@@ -27,7 +54,7 @@ pub struct Answer {
 const JSON: &str = "application/json";
 
 /// Answers `GET /healthz` (the process lives), `GET /readyz` (it can serve: key sets are there, and it is
-/// not stopping) and `GET /metrics` (Prometheus).
+/// not stopping; what is missing is named) and `GET /metrics` (Prometheus).
 #[must_use]
 pub fn answer(method: &http::Method, path: &str, state: &impl State) -> Answer {
     let known = matches!(path, "/healthz" | "/readyz" | "/metrics");
@@ -36,8 +63,7 @@ pub fn answer(method: &http::Method, path: &str, state: &impl State) -> Answer {
     }
     match path {
         "/healthz" => json(http::StatusCode::OK, "alive", state),
-        "/readyz" if state.is_ready() => json(http::StatusCode::OK, "ready", state),
-        "/readyz" => json(http::StatusCode::SERVICE_UNAVAILABLE, "not_ready", state),
+        "/readyz" => readiness(state),
         "/metrics" => Answer {
             status: http::StatusCode::OK,
             content_type: "text/plain; version=0.0.4; charset=utf-8",
@@ -47,9 +73,33 @@ pub fn answer(method: &http::Method, path: &str, state: &impl State) -> Answer {
     }
 }
 
+fn readiness(state: &impl State) -> Answer {
+    let readiness = state.readiness();
+    let (status, word) = readiness.word();
+    let missing = [
+        ("key_sets_missing", readiness.missing_key_sets),
+        ("services_without_target", readiness.services_without_target),
+    ];
+    let missing = missing.into_iter().filter(|(_, names)| !names.is_empty());
+    answer_with(status, word, state, missing.map(|(key, names)| (key.to_owned(), names.into())))
+}
+
 fn json(status: http::StatusCode, word: &str, state: &impl State) -> Answer {
-    let body = format!("{{\"status\":\"{word}\",\"config_generation\":{}}}\n", state.generation());
-    Answer { status, content_type: JSON, body }
+    answer_with(status, word, state, [])
+}
+
+fn answer_with(
+    status: http::StatusCode,
+    word: &str,
+    state: &impl State,
+    more: impl IntoIterator<Item = (String, Value)>,
+) -> Answer {
+    let mut members = Map::from_iter([
+        ("status".to_owned(), word.into()),
+        ("config_generation".to_owned(), state.generation().into()),
+    ]);
+    members.extend(more);
+    Answer { status, content_type: JSON, body: format!("{}\n", Value::Object(members)) }
 }
 
 #[cfg(test)]
@@ -58,13 +108,11 @@ mod tests {
 
     use super::*;
 
-    struct Fixed {
-        ready: bool,
-    }
+    struct Fixed(Readiness);
 
     impl State for Fixed {
-        fn is_ready(&self) -> bool {
-            self.ready
+        fn readiness(&self) -> Readiness {
+            self.0.clone()
         }
 
         fn generation(&self) -> u64 {
@@ -76,19 +124,40 @@ mod tests {
         }
     }
 
+    fn ready() -> Fixed {
+        Fixed(Readiness::default())
+    }
+
+    fn readyz(readiness: Readiness) -> (u16, String) {
+        let answer = answer(&Method::GET, "/readyz", &Fixed(readiness));
+        (answer.status.as_u16(), answer.body)
+    }
+
     #[test]
     fn health_does_not_depend_on_readiness() {
-        let state = Fixed { ready: false };
+        let state = Fixed(Readiness { is_draining: true, ..Readiness::default() });
         assert_eq!(answer(&Method::GET, "/healthz", &state).status, StatusCode::OK);
-        let ready = answer(&Method::GET, "/readyz", &state);
-        assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(ready.body, "{\"status\":\"not_ready\",\"config_generation\":3}\n");
-        assert_eq!(answer(&Method::GET, "/readyz", &Fixed { ready: true }).status, StatusCode::OK);
+    }
+
+    #[test]
+    fn readiness_names_what_is_missing() {
+        let url = || vec!["https://idp.test/keys".to_owned()];
+        let shop = || vec!["shop".to_owned()];
+        let (status, body) = readyz(Readiness::default());
+        let ready = serde_json::json!({ "status": "ready", "config_generation": 3 });
+        assert_eq!((status, body.parse::<Value>().unwrap()), (200, ready));
+        let (status, body) = readyz(Readiness { missing_key_sets: url(), ..Readiness::default() });
+        assert!(status == 503 && body.contains("\"not_ready\""), "{body}");
+        assert!(body.contains("\"key_sets_missing\":[\"https://idp.test/keys\"]"), "{body}");
+        let (status, body) = readyz(Readiness { services_without_target: shop(), ..Readiness::default() });
+        assert!(status == 200 && body.contains("\"services_without_target\":[\"shop\"]"), "{body}");
+        let (status, body) = readyz(Readiness { is_draining: true, ..Readiness::default() });
+        assert!(status == 503 && body.contains("\"draining\""), "{body}");
     }
 
     #[test]
     fn nothing_else_is_there() {
-        let state = Fixed { ready: true };
+        let state = ready();
         assert_eq!(answer(&Method::GET, "/", &state).status, StatusCode::NOT_FOUND);
         assert_eq!(answer(&Method::POST, "/metrics", &state).status, StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(answer(&Method::GET, "/metrics", &state).body, "portcullis_up 1\n");

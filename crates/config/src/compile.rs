@@ -186,6 +186,7 @@ impl Compiler<'_> {
         let owned = routes.iter().flat_map(|route| route.forward.identity.iter().map(|(name, _)| name));
         let judged = judged_fields(raw, &drafts);
         let fields = FieldRules::new(owned, &judged);
+        self.refuse_removed_context(raw, &fields);
         let ingress = Ingress { limits: protocol.head, target: raw.target, client_address, fields };
         let metrics = Arc::new(self.metrics(&drafts, &services));
         let snapshot = Snapshot {
@@ -359,6 +360,21 @@ impl Compiler<'_> {
             self.problems.add(problem);
             RawPolicy::default()
         })
+    }
+
+    /// A policy that forbids by a header that never arrives would never forbid.
+    fn refuse_removed_context(&mut self, raw: &RawConfig, fields: &FieldRules) {
+        let path = KeyPath::root().key("authorization").key("context_headers");
+        for (index, name) in raw.authorization.context_headers.iter().enumerate() {
+            if let Some(name) = HeaderName::try_from(name).ok().filter(|name| fields.removes(name)) {
+                self.problems
+                    .error(
+                        &path.index(index),
+                        format!("`{name}` is removed from every request, so policies never see it"),
+                    )
+                    .suggest("choose another header");
+            }
+        }
     }
 
     fn plan(

@@ -77,6 +77,7 @@ const fn is_failure(reason: Reason) -> bool {
         Reason::KeysUnavailable
             | Reason::Overloaded
             | Reason::UpstreamFailed
+            | Reason::AnswerNotRedactable
             | Reason::UpstreamUnavailable
             | Reason::UpstreamTimeout
             | Reason::ClientGone

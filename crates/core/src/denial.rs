@@ -119,6 +119,8 @@ reasons! {
     Overloaded = 503, "overloaded", "The gateway cannot take more requests at the moment.";
     /// The upstream refused or dropped the connection, or spoke no HTTP.
     UpstreamFailed = 502, "upstream_failed", "The service could not be reached.";
+    /// The upstream's answer cannot be read by the rules of redaction, and must not pass without them.
+    AnswerNotRedactable = 502, "answer_not_redactable", "The service's answer cannot be passed on.";
     /// No target of the upstream may be asked at the moment.
     UpstreamUnavailable = 503, "upstream_unavailable", "The service is not available at the moment.";
     /// The upstream did not answer in time.

@@ -6,6 +6,7 @@
 
 pub mod admit;
 pub mod explain;
+pub mod fields;
 pub mod metrics;
 pub mod receive;
 pub mod router;
@@ -14,8 +15,9 @@ pub mod snapshot;
 pub mod template;
 
 pub use admit::{Admitted, Halt, Observer, Unobserved};
+pub use fields::FieldRules;
 pub use metrics::Metrics;
-pub use receive::{FieldRules, Host, Ingress, Received, Unreceivable};
+pub use receive::{Host, Ingress, Received, Unreceivable};
 pub use router::{HostPattern, Parameters, RouteMatcher, Router};
 pub use snapshot::{RouteLimits, RoutePlan, Service, Snapshot};
 pub use template::PathTemplate;

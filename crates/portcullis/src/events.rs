@@ -1,5 +1,6 @@
 //! The gateway's own life as JSON lines on standard error: for whoever starts and watches it.
 
+use portcullis_proxy::{Event, Reporter};
 use serde_json::{Value, json};
 
 use crate::output;
@@ -11,4 +12,20 @@ pub(crate) fn event(name: &str, particulars: Value) {
         line.extend(particulars);
     }
     output::complaint(&line.to_string());
+}
+
+/// Prints what happens in the gateway beside the requests.
+pub(crate) fn reporter() -> Reporter {
+    Reporter::new(|happened| match happened {
+        Event::KeySetLoaded { url, skipped } => {
+            event("key_set_loaded", json!({ "url": url, "skipped": skipped }));
+        }
+        Event::KeySetFailed { url, error } => event("key_set_failed", json!({ "url": url, "error": error })),
+        Event::TargetDown { service, target, cause } => {
+            event("target_down", json!({ "service": service, "target": target, "cause": cause }));
+        }
+        Event::TargetUp { service, target } => {
+            event("target_up", json!({ "service": service, "target": target }));
+        }
+    })
 }

@@ -3,6 +3,7 @@
 mod commands;
 mod events;
 mod output;
+mod pid_file;
 
 use std::process::ExitCode;
 

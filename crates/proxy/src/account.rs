@@ -20,6 +20,8 @@ pub(crate) enum Ending {
     Complete,
     /// The service broke off in the middle of it.
     BrokenOff,
+    /// It could not be redacted, in the middle of it.
+    NotRedactable,
     /// The client went away before its end.
     ClientGone,
 }
@@ -101,6 +103,7 @@ impl Entry {
         let denial = self.denial.or(match ending {
             Ending::Complete => None,
             Ending::BrokenOff => Some(Denial::new(StageId::Forward, Reason::UpstreamFailed)),
+            Ending::NotRedactable => Some(Denial::new(StageId::Forward, Reason::AnswerNotRedactable)),
             Ending::ClientGone => Some(Denial::new(StageId::Forward, Reason::ClientGone)),
         });
         let status = self.status.map_or(Reason::ClientGone.status().as_u16(), |status| status.as_u16());

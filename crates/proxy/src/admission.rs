@@ -19,37 +19,45 @@ pub(crate) struct Admission {
 #[derive(Debug)]
 pub(crate) struct Place {
     admission: Arc<Admission>,
-    address: IpAddr,
+    /// For which address it counts, once that is known.
+    address: Option<IpAddr>,
 }
 
 impl Admission {
-    /// A place for a connection from `address`, if there is one.
-    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr, limits: &Protocol) -> Option<Place> {
+    /// A place among all connections, if there is one. For which client it is may not be known yet.
+    pub(crate) fn admit(self: &Arc<Self>, limits: &Protocol) -> Option<Place> {
+        let is_free = |total| (total < limits.connections).then_some(total + 1);
+        self.total.fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_free).ok()?;
+        Some(Place { admission: Arc::clone(self), address: None })
+    }
+}
+
+impl Place {
+    /// Counts the connection for `address` too. `false` when that has as many as it may.
+    pub(crate) fn is_granted_to(&mut self, address: IpAddr, limits: &Protocol) -> bool {
         let address = group(address);
-        let mut by_address = self.by_address.lock();
+        let mut by_address = self.admission.by_address.lock();
         let of_this_address = by_address.entry(address).or_default();
-        if *of_this_address >= limits.connections_per_address
-            || self.total.load(Ordering::Relaxed) >= limits.connections
-        {
-            if *of_this_address == 0 {
-                by_address.remove(&address);
-            }
-            return None;
+        // An address without connections may have one: the limit is at least 1.
+        if *of_this_address >= limits.connections_per_address {
+            return false;
         }
         *of_this_address += 1;
-        self.total.fetch_add(1, Ordering::Relaxed);
-        Some(Place { admission: Arc::clone(self), address })
+        drop(by_address);
+        self.address = Some(address);
+        true
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         self.admission.total.fetch_sub(1, Ordering::Relaxed);
+        let Some(address) = self.address else { return };
         let mut by_address = self.admission.by_address.lock();
-        if let Some(count) = by_address.get_mut(&self.address) {
+        if let Some(count) = by_address.get_mut(&address) {
             *count -= 1;
             if *count == 0 {
-                by_address.remove(&self.address);
+                by_address.remove(&address);
             }
         }
     }
@@ -79,15 +87,21 @@ mod tests {
     fn places_are_bounded_and_given_back() {
         let admission = Arc::new(Admission::default());
         let limits = limits(3, 2);
+        let admit = |address: IpAddr| {
+            let mut place = admission.admit(&limits)?;
+            place.is_granted_to(address, &limits).then_some(place)
+        };
         let a: IpAddr = "2001:db8::1".parse().unwrap();
         let same_network: IpAddr = "2001:db8::2".parse().unwrap();
         let b: IpAddr = "192.0.2.1".parse().unwrap();
-        let first = admission.admit(a, &limits).unwrap();
-        let _second = admission.admit(same_network, &limits).unwrap();
-        assert!(admission.admit(a, &limits).is_none(), "two per address");
-        let _third = admission.admit(b, &limits).unwrap();
-        assert!(admission.admit(b, &limits).is_none(), "three in all");
+        let first = admit(a).unwrap();
+        let second = admit(same_network).unwrap();
+        assert!(admit(a).is_none(), "two per address");
+        let _third = admit(b).unwrap();
+        assert!(admit(b).is_none(), "three in all");
         drop(first);
-        assert!(admission.admit(a, &limits).is_some());
+        assert!(admit(a).is_some());
+        drop(second);
+        assert_eq!(admission.by_address.lock().len(), 1, "addresses without connections are forgotten");
     }
 }

@@ -91,7 +91,7 @@ impl Attempt<'_> {
     async fn open(&self, in_flight: &InFlight, timer: &mut Timer) -> Result<Connected, Reason> {
         timer.set_end(self.end_of(self.timeouts.connect));
         connect(self.pool, &self.target, timer).await.map_err(|failure| {
-            in_flight.failed(SystemClock.now(), &self.pool.settings.passive_health);
+            in_flight.failed(SystemClock.now(), &self.pool.settings.passive_health, &failure.to_string());
             let (reason, outcome) = match failure {
                 ConnectFailure::Refused(_) => (Reason::UpstreamFailed, UpstreamOutcome::Unreachable),
                 ConnectFailure::TimedOut => (Reason::UpstreamTimeout, UpstreamOutcome::TimedOut),
@@ -183,12 +183,12 @@ impl Attempt<'_> {
         if self.forwarding.progress.fault.get().is_some() {
             return self.count(UpstreamOutcome::Abandoned);
         }
-        in_flight.failed(SystemClock.now(), &self.pool.settings.passive_health);
-        self.count(if reason == Reason::UpstreamTimeout {
-            UpstreamOutcome::TimedOut
-        } else {
-            UpstreamOutcome::Broken
-        });
+        let (outcome, cause) = match reason {
+            Reason::UpstreamTimeout => (UpstreamOutcome::TimedOut, "no answer in time"),
+            _ => (UpstreamOutcome::Broken, "it broke off instead of an answer"),
+        };
+        in_flight.failed(SystemClock.now(), &self.pool.settings.passive_health, cause);
+        self.count(outcome);
     }
 
     fn count_answer(&self, response: &Response<Incoming>) {

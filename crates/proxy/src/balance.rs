@@ -34,7 +34,7 @@ pub(crate) struct Visit {
     /// The place of its listener in the configuration.
     pub(crate) listener: usize,
     /// Given back, like the seat, when the connection ends.
-    pub(crate) _place: Place,
+    pub(crate) place: Place,
     pub(crate) seat: Seat,
 }
 

@@ -2,9 +2,10 @@
 
 mod http2;
 mod lent;
+mod open_head;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -15,6 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use portcullis_core::Reason;
+use portcullis_pipeline::Snapshot;
 use portcullis_pipeline::settings::Protocol;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -22,6 +24,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
 use crate::account::record_fault;
+use crate::admission;
+use crate::balance::Visit;
 use crate::client::Client;
 use crate::deadline::{Timer, before};
 use crate::exchange;
@@ -44,21 +48,22 @@ pub(crate) struct Entrance {
 }
 
 /// Serves a connection to its end. Failures of the connection concern nobody else, so there is no error.
-pub(crate) async fn serve(worker: Rc<Worker>, entrance: Entrance, stream: TcpStream, socket: SocketAddr) {
+pub(crate) async fn serve(worker: Rc<Worker>, entrance: Entrance, stream: TcpStream, visit: &mut Visit) {
     let protocol = worker.current().snapshot.protocol.clone();
     let mut timer = Timer::after(&worker.deadlines, protocol.handshake_timeout);
     // Boxed, like all that is not needed while a connection rests: its task keeps a place for each part.
-    let opening = Box::pin(open(entrance, stream, socket));
-    let Some(Ok((transport, socket, spoken))) = unless_draining(&worker, &mut timer, opening).await else {
+    let opening = Box::pin(open(&worker, entrance, stream, visit));
+    let Some(Ok((transport, spoken))) = unless_draining(&worker, &mut timer, opening).await else {
         return;
     };
+    let socket = visit.socket;
     let secure = matches!(transport, Transport::ServerTls(_));
     let (is_http2, ahead, transport) = match spoken {
         Spoken::Http2 => (true, Bytes::new(), transport),
         Spoken::Http1 => (false, Bytes::new(), transport),
         Spoken::Unknown => {
             let mut transport = transport;
-            timer.reset(protocol.idle_timeout);
+            timer.reset(protocol.header_timeout.min(protocol.idle_timeout));
             let Some(Ok((is_http2, ahead))) =
                 unless_draining(&worker, &mut timer, listen(&mut transport)).await
             else {
@@ -95,21 +100,34 @@ enum Spoken {
 }
 
 async fn open(
+    worker: &Worker,
     entrance: Entrance,
     mut stream: TcpStream,
-    mut socket: SocketAddr,
-) -> io::Result<(Transport, SocketAddr, Spoken)> {
+    visit: &mut Visit,
+) -> io::Result<(Transport, Spoken)> {
     stream.set_nodelay(true)?;
     if entrance.proxy_protocol {
-        socket = read_proxy_header(&mut stream).await?.unwrap_or(socket);
+        visit.socket = read_proxy_header(&mut stream).await?.unwrap_or(visit.socket);
+        let current = worker.current();
+        // Before the handshake, which is the expensive part.
+        if !has_share(&mut visit.place, &current.snapshot, visit.socket.ip()) {
+            current.snapshot.metrics.connection_refused();
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
     }
-    let Some(config) = entrance.tls else { return Ok((Transport::Plain(stream), socket, Spoken::Unknown)) };
+    let Some(config) = entrance.tls else { return Ok((Transport::Plain(stream), Spoken::Unknown)) };
     let stream = TlsAcceptor::from(config).accept(stream).await?;
     let spoken = match stream.get_ref().1.alpn_protocol() {
         Some(b"h2") => Spoken::Http2,
         _ => Spoken::Http1,
     };
-    Ok((Transport::ServerTls(Box::new(stream)), socket, spoken))
+    Ok((Transport::ServerTls(Box::new(stream)), spoken))
+}
+
+/// Whether `address` may have one more connection. A proxy that is trusted to name its clients has as many as it needs:
+/// its connections carry many of them.
+pub(crate) fn has_share(place: &mut admission::Place, snapshot: &Snapshot, address: IpAddr) -> bool {
+    snapshot.ingress.client_address.trusts(address) || place.is_granted_to(address, &snapshot.protocol)
 }
 
 /// Reads the PROXY header and not a byte more. `None` when the proxy speaks for itself (its health checks).
@@ -197,7 +215,8 @@ impl Http1 {
         let limits = Limits { head: self.protocol.head, max_body: self.protocol.body };
         let mut guard = Guard::new(io, limits, self.worker.deadlines.clock());
         let handle = guard.handle();
-        let client = Rc::new(Client::new(socket, secure, Some(handle.clone())));
+        let client =
+            Rc::new(Client::new(socket, secure, Some(handle.clone()), self.worker.deadlines.clock()));
         loop {
             // Boxed, all that a connection at rest does not need.
             let (stopped, paused) = Box::pin(self.converse(guard, &handle, &client)).await;
@@ -205,7 +224,7 @@ impl Http1 {
                 return Box::pin(self.close(stopped, paused, &handle, &client)).await;
             }
             guard = paused.rest();
-            if !self.is_called(&mut guard).await {
+            if !self.is_called(&mut guard, &client).await {
                 let paused = Paused { io: guard, ahead: Bytes::new() };
                 return Box::pin(self.close(Stopped::Expired, paused, &handle, &client)).await;
             }
@@ -213,9 +232,9 @@ impl Http1 {
     }
 
     /// Waits for the client to send again. `false` when it does not.
-    async fn is_called(&mut self, guard: &mut Guard<Rewound<Transport>>) -> bool {
+    async fn is_called(&mut self, guard: &mut Guard<Rewound<Transport>>, client: &Client) -> bool {
         let idle_since = self.idle_since.unwrap_or_else(|| self.worker.deadlines.now());
-        self.timer.set_end(idle_since.saturating_add(millis(self.protocol.idle_timeout)));
+        self.timer.set_end(idle_since.saturating_add(millis(client.patience(&self.protocol))));
         let call = std::future::poll_fn(|cx| guard.poll_call(cx));
         matches!(unless_draining(&self.worker, &mut self.timer, call).await, Some(Ok(true)))
     }
@@ -275,7 +294,7 @@ impl Http1 {
             (handle.since().saturating_add(millis(self.protocol.header_timeout)), Stopped::TooSlow)
         } else {
             let since = *self.idle_since.get_or_insert(now);
-            let end = since.saturating_add(millis(self.protocol.idle_timeout));
+            let end = since.saturating_add(millis(client.patience(&self.protocol)));
             let rest = since.saturating_add(millis(REST_AFTER));
             if rest < end && handle.is_flushed() { (rest, Stopped::AtRest) } else { (end, Stopped::Expired) }
         };

@@ -284,7 +284,7 @@ pub(crate) fn redactor_for(route: &RoutePlan, head: &mut HeaderMap) -> Result<Op
     let Some(redaction): Option<&Arc<Redaction>> = route.hardening.redaction() else { return Ok(None) };
     match redaction.applies_to(head) {
         Applies::No => Ok(None),
-        Applies::Unreadable => Err(Reason::UpstreamFailed),
+        Applies::Unreadable => Err(Reason::AnswerNotRedactable),
         Applies::Yes(format) => {
             remove_fields_of_the_whole_body(head);
             Ok(Some(Redactor::new(redaction, format)))

@@ -8,7 +8,6 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use portcullis_core::{Clock, SystemClock};
 use portcullis_pipeline::Snapshot;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,7 +16,9 @@ use tokio::sync::watch;
 
 use crate::balance::{Balance, Newcomer, Visit};
 use crate::connection::{self, Entrance};
+use crate::event::Reporter;
 use crate::housekeeping::Housekeeping;
+use crate::observer::Observer;
 use crate::shared::{Prepared, Shared, Worker};
 use crate::tls::TlsError;
 
@@ -54,24 +55,27 @@ pub enum GatewayError {
     ListenersChanged,
 }
 
-impl Gateway {
-    /// Opens every listener and starts to serve.
+/// A gateway whose listeners are open and that does not serve yet. Clients that connect wait.
+pub struct Opened {
+    prepared: Arc<Prepared>,
+    addresses: Vec<Named>,
+    /// By worker.
+    sockets: Vec<Sockets>,
+    housekeeping: Housekeeping,
+}
+
+impl Opened {
+    /// Starts to serve. `reporter` hears what happens beside the requests.
     ///
     /// # Errors
-    /// When a listener, a certificate or a thread cannot be had. Nothing is left running then.
-    pub fn start(snapshot: Arc<Snapshot>) -> Result<Self, GatewayError> {
-        let prepared = Arc::new(Prepared::new(Arc::clone(&snapshot))?);
-        let count = snapshot
-            .workers
-            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
-            .max(1);
-        let (addresses, sockets) = open_all(&snapshot, count)?;
-        let housekeeping = Housekeeping::start()?;
-        let (balance, newcomers) = Balance::new(count);
-        let shared = Arc::new(Shared::new(&prepared, housekeeping.fetch(), balance));
+    /// When a thread cannot be had. Nothing is left running then.
+    pub fn serve(self, reporter: Reporter) -> Result<Gateway, GatewayError> {
+        let Self { prepared, addresses, sockets, housekeeping } = self;
+        let (balance, newcomers) = Balance::new(sockets.len());
+        let shared = Arc::new(Shared::new(&prepared, housekeeping.fetch(), balance, reporter));
         housekeeping.look_after(&shared, &prepared);
         let (drain, draining) = watch::channel(false);
-        let mut workers = Vec::with_capacity(count);
+        let mut workers = Vec::with_capacity(sockets.len());
         for (index, (sockets, newcomers)) in sockets.into_iter().zip(newcomers).enumerate() {
             let entry = Entry { index, sockets, newcomers };
             let (shared, draining) = (Arc::clone(&shared), draining.clone());
@@ -80,7 +84,23 @@ impl Gateway {
                 std::thread::Builder::new().name(name).spawn(move || run_worker(shared, entry, draining))?,
             );
         }
-        Ok(Self { shared, addresses, drain, workers, housekeeping })
+        Ok(Gateway { shared, addresses, drain, workers, housekeeping })
+    }
+}
+
+impl Gateway {
+    /// Opens every listener and what else can fail, and serves nobody yet.
+    ///
+    /// # Errors
+    /// When a listener, a certificate or a thread cannot be had.
+    pub fn open(snapshot: Arc<Snapshot>) -> Result<Opened, GatewayError> {
+        let prepared = Arc::new(Prepared::new(Arc::clone(&snapshot))?);
+        let count = snapshot
+            .workers
+            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+            .max(1);
+        let (addresses, sockets) = open_all(&snapshot, count)?;
+        Ok(Opened { prepared, addresses, sockets, housekeeping: Housekeeping::start()? })
     }
 
     /// Where it listens: the listeners' names with their real addresses.
@@ -120,20 +140,10 @@ impl Gateway {
         Ok(())
     }
 
-    /// Whether requests can be answered as the configuration means it: every remote key set was loaded once.
+    /// What operators are told of it.
     #[must_use]
-    pub fn is_ready(&self) -> bool {
-        !self.shared.draining.load(Ordering::Relaxed) && self.snapshot().is_ready(SystemClock.now())
-    }
-
-    /// All counters as Prometheus reads them.
-    #[must_use]
-    pub fn metrics(&self) -> String {
-        self.shared.publish_health();
-        let snapshot = self.snapshot();
-        snapshot.metrics.audit_losses(snapshot.audit.dropped(), snapshot.audit.failures());
-        snapshot.metrics.config_generation(snapshot.generation);
-        snapshot.metrics.render()
+    pub fn observer(&self) -> Observer {
+        Observer { shared: Arc::clone(&self.shared) }
     }
 
     /// Stops accepting, lets what is under way finish for at most the configured time, and ends.
@@ -262,12 +272,17 @@ impl Door {
         let shared = &self.worker.shared;
         let current = self.worker.current();
         let snapshot = &current.snapshot;
-        let Some(place) = shared.admission.admit(socket.ip(), &snapshot.protocol) else {
+        let Some(mut place) = shared.admission.admit(&snapshot.protocol) else {
             return snapshot.metrics.connection_refused();
         };
+        // Behind a load balancer that speaks the PROXY protocol, the client is known when its header was read.
+        let is_announced = snapshot.listeners.get(self.listener).is_some_and(|it| it.proxy_protocol);
+        if !is_announced && !connection::has_share(&mut place, snapshot, socket.ip()) {
+            return snapshot.metrics.connection_refused();
+        }
         snapshot.metrics.connection_opened();
         let seat = shared.balance.seat(self.index);
-        let visit = Visit { socket, listener: self.listener, _place: place, seat };
+        let visit = Visit { socket, listener: self.listener, place, seat };
         if visit.seat.is_with(self.index) {
             return serve(&self.worker, stream, visit);
         }
@@ -299,7 +314,8 @@ fn serve(worker: &Rc<Worker>, stream: TcpStream, visit: Visit) {
     let entrance = Entrance { tls, proxy_protocol: listener.proxy_protocol };
     let busy = worker.begin();
     tokio::task::spawn_local(async move {
-        connection::serve(Rc::clone(busy.worker()), entrance, stream, visit.socket).await;
+        let mut visit = visit;
+        connection::serve(Rc::clone(busy.worker()), entrance, stream, &mut visit).await;
         metrics.connection_closed();
         drop((busy, visit));
     });

@@ -60,13 +60,12 @@ impl Housekeeping {
             task.abort();
         }
         for source in prepared.snapshot.authentication.key_sources() {
-            let (source, fetch) = (Arc::clone(source), Arc::clone(&shared.fetch));
+            let (source, shared, prepared) = (Arc::clone(source), Arc::clone(shared), Arc::clone(prepared));
             tasks.push(self.runtime.spawn(async move {
                 let mut rounds = tokio::time::interval(KEY_SET_ROUND);
                 loop {
                     rounds.tick().await;
-                    // A failure shows in the source itself: in readiness and, once keys are too old, in answers.
-                    let _: Result<_, _> = source.refresh_if_due(&*fetch, SystemClock.now()).await;
+                    shared.keep_keys(&source, &prepared.snapshot).await;
                 }
             }));
         }
@@ -132,22 +131,24 @@ async fn fetch(url: Uri) -> Result<Bytes, FetchError> {
     })
 }
 
-/// Whether a target answers its health question well.
+/// Asks a target its health question; an error says what is wrong with it.
 async fn ask(
     address: TargetAddress,
     path: String,
     tls: Option<Arc<ClientConfig>>,
     name: Option<String>,
     http2: bool,
-) -> bool {
-    if http2 {
-        return ask_http2(&address, &path, tls.as_ref(), name.as_deref()).await.is_ok_and(is_well);
+) -> Result<(), String> {
+    let status = if http2 {
+        ask_http2(&address, &path, tls.as_ref(), name.as_deref()).await
+    } else {
+        get(&address, &path, tls.as_ref(), name.as_deref()).await.map(|response| response.status())
+    };
+    match status {
+        Ok(status) if status.is_success() || status.is_redirection() => Ok(()),
+        Ok(status) => Err(format!("`{path}` answers {status}")),
+        Err(error) => Err(format!("`{path}` does not answer: {error}")),
     }
-    get(&address, &path, tls.as_ref(), name.as_deref()).await.is_ok_and(|response| is_well(response.status()))
-}
-
-fn is_well(status: StatusCode) -> bool {
-    status.is_success() || status.is_redirection()
 }
 
 async fn get(

@@ -1,6 +1,6 @@
 //! Listeners, upstreams, forwarding: the only crate that knows hyper.
 //!
-//! [`Gateway::start`] takes a compiled snapshot and serves it. Everything that belongs to one thread (`shared`'s
+//! [`Gateway::open`] takes a compiled snapshot, opens what it needs, and then serves it. Everything that belongs to one thread (`shared`'s
 //! `Worker`) is reference-counted without atomics; what threads share is in `Shared` and is read, not locked, on
 //! the way of a request.
 
@@ -12,10 +12,12 @@ mod body;
 mod client;
 mod connection;
 mod deadline;
+mod event;
 mod exchange;
 mod forward;
 mod gateway;
 mod housekeeping;
+mod observer;
 mod operator;
 mod rehearsal;
 mod respond;
@@ -26,8 +28,10 @@ mod tunnel;
 mod upstream;
 pub mod wire;
 
-pub use gateway::{Gateway, GatewayError};
+pub use event::{Event, Reporter};
+pub use gateway::{Gateway, GatewayError, Opened};
 pub use housekeeping::{KeySetFetcher, fetcher};
-pub use operator::{Operator, OperatorAnswer, OperatorRequest};
+pub use observer::{Observer, Readiness};
+pub use operator::{BoundOperator, Operator, OperatorAnswer, OperatorRequest};
 pub use rehearsal::{rehearse_listener, rehearse_upstream};
 pub use tls::TlsError;

@@ -45,19 +45,23 @@ pub struct Operator {
 /// Operators and scrapers are few.
 const MOST_CONNECTIONS: usize = 64;
 
-impl Operator {
-    /// Listens at `address`; `answer` answers every request.
+/// An operator's listener that does not answer yet. Whoever connects waits.
+pub struct BoundOperator {
+    address: SocketAddr,
+    socket: std::net::TcpListener,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl BoundOperator {
+    /// Has `answer` answer every request.
     ///
     /// # Errors
-    /// When the address cannot be used or no thread can be had.
-    pub fn start(
-        address: SocketAddr,
+    /// When no thread can be had.
+    pub fn answer(
+        self,
         answer: impl Fn(&OperatorRequest<'_>) -> OperatorAnswer + Send + Sync + 'static,
-    ) -> io::Result<Self> {
-        let socket = std::net::TcpListener::bind(address)?;
-        socket.set_nonblocking(true)?;
-        let address = socket.local_addr()?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    ) -> io::Result<Operator> {
+        let Self { address, socket, runtime } = self;
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         std::thread::Builder::new().name("operator".to_owned()).spawn(move || {
             runtime.block_on(async move {
@@ -69,7 +73,21 @@ impl Operator {
                 }
             });
         })?;
-        Ok(Self { address, _stop: stop })
+        Ok(Operator { address, _stop: stop })
+    }
+}
+
+impl Operator {
+    /// Listens at `address`.
+    ///
+    /// # Errors
+    /// When the address cannot be used or the system refuses what serving it needs.
+    pub fn bind(address: SocketAddr) -> io::Result<BoundOperator> {
+        let socket = std::net::TcpListener::bind(address)?;
+        socket.set_nonblocking(true)?;
+        let address = socket.local_addr()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(BoundOperator { address, socket, runtime })
     }
 
     /// Where it listens.

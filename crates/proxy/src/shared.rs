@@ -7,18 +7,19 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use portcullis_core::{Clock, RequestId, SystemClock};
-use portcullis_oidc::Fetch;
-use portcullis_pipeline::Snapshot;
+use portcullis_oidc::{Fetch, KeySource};
 use portcullis_pipeline::metrics::TargetId;
 use portcullis_pipeline::settings::Upstream;
+use portcullis_pipeline::{Service, Snapshot};
 use tokio::sync::Notify;
 use tokio_rustls::rustls::{ClientConfig, ServerConfig};
 
 use crate::admission::Admission;
 use crate::balance::Balance;
 use crate::deadline::Deadlines;
+use crate::event::{KeyWatch, Reporter};
 use crate::tls::{self, TlsError};
-use crate::upstream::{HealthBook, Pool};
+use crate::upstream::{Availability, HealthBook, Pool};
 
 /// A snapshot with what the proxy made of it: the same for all workers.
 pub(crate) struct Prepared {
@@ -63,19 +64,59 @@ pub(crate) struct Shared {
     pub(crate) admission: Arc<Admission>,
     pub(crate) balance: Arc<Balance>,
     pub(crate) fetch: Arc<dyn Fetch>,
+    pub(crate) key_watch: KeyWatch,
 }
 
 impl Shared {
-    pub(crate) fn new(prepared: &Arc<Prepared>, fetch: Arc<dyn Fetch>, balance: Arc<Balance>) -> Self {
+    pub(crate) fn new(
+        prepared: &Arc<Prepared>,
+        fetch: Arc<dyn Fetch>,
+        balance: Arc<Balance>,
+        reporter: Reporter,
+    ) -> Self {
         Self {
             prepared: ArcSwap::new(Arc::clone(prepared)),
             version: AtomicU64::new(1),
             draining: AtomicBool::new(false),
-            health: HealthBook::default(),
+            health: HealthBook::new(reporter.clone()),
             admission: Arc::default(),
             balance,
             fetch,
+            key_watch: KeyWatch::new(reporter),
         }
+    }
+
+    /// Fetches the keys of `source`, which a request needs. Whether it brought any shows in the source.
+    pub(crate) async fn fetch_keys(&self, source: &KeySource, snapshot: &Snapshot) {
+        let outcome = source.refresh(&*self.fetch, SystemClock.now()).await;
+        self.key_watch.note(source, outcome, &snapshot.metrics);
+    }
+
+    /// Fetches the keys of `source` if it is time.
+    pub(crate) async fn keep_keys(&self, source: &KeySource, snapshot: &Snapshot) {
+        let outcome = source.refresh_if_due(&*self.fetch, SystemClock.now()).await;
+        self.key_watch.note(source, outcome, &snapshot.metrics);
+    }
+
+    /// The URLs of the key sets of which there are no usable keys.
+    pub(crate) fn missing_key_sets(&self) -> Vec<String> {
+        let prepared = self.prepared.load();
+        let now = SystemClock.now();
+        let sources = prepared.snapshot.authentication.key_sources().iter();
+        let missing = sources.filter(|source| !source.is_ready(now));
+        missing.filter_map(|source| source.url().map(ToString::to_string)).collect()
+    }
+
+    /// The names of the services none of whose targets may be asked.
+    pub(crate) fn services_without_target(&self) -> Vec<String> {
+        let prepared = self.prepared.load();
+        let now = SystemClock.now();
+        let is_down = |service: &&Service| {
+            let mut targets = service.upstream.targets.iter();
+            targets
+                .all(|target| self.health.of(&service.name, target).availability(now) == Availability::Down)
+        };
+        prepared.snapshot.services.iter().filter(is_down).map(|service| service.name.to_string()).collect()
     }
 
     /// Tells the metrics which targets are asked now.

@@ -18,8 +18,7 @@ use tokio_rustls::rustls::ClientConfig;
 pub(crate) use connection::{
     ConnectFailure, Connected, Http1Connection, LocalExecutor, Parts, connect, open,
 };
-use health::Availability;
-pub(crate) use health::{HealthBook, check_actively};
+pub(crate) use health::{Availability, HealthBook, check_actively};
 pub(crate) use target::{InFlight, Target};
 
 /// One service's targets as one worker sees them.

@@ -83,7 +83,10 @@ impl ClientAddress {
         }
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    /// Whether there is a proxy at `address` that is believed.
+    #[must_use]
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        let address = canonical(address);
         self.trusted.iter().any(|network| network.contains(&address))
     }
 

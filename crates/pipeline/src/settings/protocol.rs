@@ -24,9 +24,12 @@ pub struct RawProtocol {
     pub body: Option<ByteSize>,
     /// How many connections may be open at once; more are closed as soon as they are accepted.
     pub connections: u32,
-    /// How many connections one address may have open at once.
+    /// How many connections one client's address may have open at once (of IPv6, one /64); more are closed. Behind a
+    /// load balancer that speaks the PROXY protocol, the client is the address that it names. The connections of
+    /// `client_address.trusted_proxies` are not counted by address: each carries many clients.
     pub connections_per_address: u32,
-    /// How long a client may take to send a request's header section; then 408.
+    /// How long a client may take to send a request's header section; then 408, or with HTTP/2 the end of the connection.
+    /// No longer may a new connection wait for its first request.
     pub header_timeout: Period,
     /// How long a client may pause while it sends a request body; then 408.
     pub body_timeout: Period,
@@ -44,7 +47,7 @@ pub struct RawProtocol {
 pub struct RawHttp2 {
     /// How many streams a connection may have open at once.
     pub streams: u32,
-    /// How many streams a client may reset before they are answered; then the connection is closed
+    /// How many streams a client may reset within a minute before they are answered; then the connection is closed
     /// with ENHANCE_YOUR_CALM (CVE-2023-44487, rapid reset).
     pub resets: u32,
 }
@@ -147,7 +150,7 @@ pub struct Protocol {
 pub struct Http2Limits {
     /// Open streams per connection.
     pub streams: u32,
-    /// Resets before an answer, per connection.
+    /// Resets before an answer, per connection and minute.
     pub resets: u32,
 }
 

@@ -52,7 +52,7 @@ fn serve(arguments: &Arguments, folder: &Path, service: SocketAddr) -> anyhow::R
     let token = mint(&signing)?;
     output::line(&invitation(listening, &config, &token, key.key.expose()))?;
     signals.forever().next();
-    running.stop()?;
+    running.stop();
     Ok(ExitCode::SUCCESS)
 }
 

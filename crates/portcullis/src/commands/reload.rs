@@ -1,12 +1,17 @@
 //! `portcullis reload`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow};
-use rustix::process::{Pid, Signal, kill_process};
+use anyhow::{Context, anyhow, bail};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use crate::output;
+use crate::pid_file::ReloadStatus;
+
+/// How long a gateway may take to compile a configuration that was compiled here just now.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -17,7 +22,8 @@ pub(crate) struct Arguments {
     pid_file: PathBuf,
 }
 
-/// Checks first, so that what is wrong is said here and not only in the gateway's log.
+/// Checks first, so that what is wrong is said with the lines it is about; then has the gateway take it, and says whether
+/// it did: it may have another environment, or listeners that cannot change.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let compiled = super::compile_to_run(&arguments.config, None);
     output::problems(&compiled);
@@ -34,7 +40,29 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         .ok()
         .and_then(Pid::from_raw)
         .ok_or_else(|| anyhow!("`{path}` holds no process id"))?;
+    let before = ReloadStatus::read(&arguments.pid_file)?;
     kill_process(pid, Signal::HUP).with_context(|| format!("process {} cannot be told", text.trim()))?;
-    output::line("told; the gateway's log says `reloaded`, or why not")?;
+    let after = wait(pid, before.begun, &arguments.pid_file)?;
+    match after.refusal {
+        None => output::line(&format!("reloaded; this is generation {}", after.generation))?,
+        Some(why) => bail!("the gateway keeps generation {}: {why}", after.generation),
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Waits for the end of a reload that began after the signal: one that was under way before may have read the files
+/// before they were changed.
+fn wait(pid: Pid, begun_before: u64, pid_file: &Path) -> anyhow::Result<ReloadStatus> {
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        if test_kill_process(pid).is_err() {
+            bail!("the gateway has ended");
+        }
+        let status = ReloadStatus::read(pid_file)?;
+        if status.ended > begun_before {
+            return Ok(status);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    bail!("the gateway has said nothing for {} s; its log says what became of it", PATIENCE.as_secs())
 }

@@ -1,20 +1,23 @@
 //! `portcullis run`
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
-use anyhow::{Context, bail};
-use portcullis_admin::State;
-use portcullis_config::report;
+use anyhow::{Context, anyhow};
+use portcullis_admin::{Readiness, State};
+use portcullis_config::{Compiled, report};
+use portcullis_core::problem::Severity;
 use portcullis_pipeline::Snapshot;
-use portcullis_proxy::{Gateway, Operator, OperatorAnswer};
+use portcullis_proxy::{BoundOperator, Gateway, Observer, Operator, OperatorAnswer};
 use serde_json::json;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
-use crate::events::event;
+use crate::events::{event, reporter};
 use crate::output;
+use crate::pid_file::PidFile;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -33,137 +36,155 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     // Signals that come from here on wait until the gateway stands.
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])?;
     let running = Running::start(snapshot, arguments.pid_file.as_deref())?;
-    event("ready", json!({ "generation": running.gateway_snapshot().generation }));
+    event("ready", json!({ "generation": running.gateway.snapshot().generation }));
     for signal in signals.forever() {
         match signal {
             SIGHUP => running.reload(&arguments.config),
             // Whoever rotated the audit file away wants it opened anew.
-            SIGUSR1 => match running.gateway_snapshot().audit.reopen() {
+            SIGUSR1 => match running.gateway.snapshot().audit.reopen() {
                 Ok(()) => event("audit_reopened", json!({})),
                 Err(error) => event("audit_reopen_failed", json!({ "error": error.to_string() })),
             },
             _ => break,
         }
     }
-    running.stop()?;
+    running.stop();
     Ok(ExitCode::SUCCESS)
 }
 
 /// A gateway with its operator's listener.
 pub(crate) struct Running {
-    gateway: Shared,
+    gateway: Gateway,
     operator: Option<Operator>,
-    pid_file: Option<PathBuf>,
+    pid_file: Option<PidFile>,
 }
 
-/// The gateway, until it is taken out to be drained.
-type Shared = Arc<RwLock<Option<Gateway>>>;
-
 impl Running {
+    /// Whatever may fail comes before the first request is served. The pid file comes last: a gateway that another one
+    /// keeps from starting must not write over the other's.
     pub(crate) fn start(snapshot: Snapshot, pid_file: Option<&Path>) -> anyhow::Result<Self> {
-        let admin = snapshot.admin;
-        let gateway = Gateway::start(Arc::new(snapshot))?;
+        let (admin, generation) = (snapshot.admin, snapshot.generation);
+        let opened = Gateway::open(Arc::new(snapshot))?;
+        let operator =
+            admin.map(|address| open_operator(address).map(|bound| (address, bound))).transpose()?;
+        let pid_file = pid_file.map(|path| PidFile::create(path, generation)).transpose()?;
+        let gateway = opened.serve(reporter())?;
+        let operator =
+            operator.map(|(address, bound)| operate(address, bound, gateway.observer())).transpose()?;
         for (name, address) in gateway.addresses() {
             event("listening", json!({ "listener": name, "address": address.to_string() }));
         }
-        let gateway: Shared = Arc::new(RwLock::new(Some(gateway)));
-        let operator = admin.map(|address| operate(address, Arc::clone(&gateway))).transpose()?;
         if let Some(operator) = &operator {
             event("listening", json!({ "listener": "admin", "address": operator.address().to_string() }));
         }
-        if let Some(path) = pid_file {
-            std::fs::write(path, format!("{}\n", std::process::id()))
-                .with_context(|| format!("cannot write `{}`", path.display()))?;
-        }
-        Ok(Self { gateway, operator, pid_file: pid_file.map(Path::to_owned) })
+        Ok(Self { gateway, operator, pid_file })
     }
 
     /// The address of a listener.
     pub(crate) fn address(&self, listener: &str) -> Option<std::net::SocketAddr> {
-        let gateway = self.gateway.read().ok()?;
-        let (_, address) = gateway.as_ref()?.addresses().iter().find(|(name, _)| name == listener)?;
+        let (_, address) = self.gateway.addresses().iter().find(|(name, _)| name == listener)?;
         Some(*address)
     }
 
-    fn gateway_snapshot(&self) -> Arc<Snapshot> {
-        #[expect(
-            clippy::expect_used,
-            reason = "the gateway is taken out only by `stop`, which consumes this"
-        )]
-        with(&self.gateway, Gateway::snapshot).expect("a gateway that was not stopped")
+    /// Takes the configuration anew, and says for `portcullis reload` what became of it.
+    fn reload(&self, config: &Path) {
+        let generation = || self.gateway.snapshot().generation;
+        let note = |noted: std::io::Result<()>| {
+            if let Err(error) = noted {
+                event("reload_status_failed", json!({ "error": error.to_string() }));
+            }
+        };
+        if let Some(file) = &self.pid_file {
+            note(file.reload_begins(generation()));
+        }
+        let refusal = self.take(config);
+        if let Some(file) = &self.pid_file {
+            note(file.reload_ended(generation(), refusal.as_deref()));
+        }
     }
 
-    /// Takes the configuration anew; a bad one is refused, and the old one stays.
-    fn reload(&self, config: &Path) {
-        let old = self.gateway_snapshot();
+    /// Takes the configuration anew; a bad one is refused, and the old one stays. Says why it was refused.
+    fn take(&self, config: &Path) -> Option<String> {
+        let old = self.gateway.snapshot();
         let mut compiled = super::compile_to_run(config, Some(&old));
         let unrecorded = compiled.snapshot.take();
-        let refused = |why: String| {
-            old.metrics.config_reload_failed();
-            let problems = report::json(&compiled.document, &compiled.problems);
-            event(
-                "reload_refused",
-                json!({ "error": why, "problems": problems, "generation": old.generation }),
-            );
-        };
         output::problems(&compiled);
-        let Some(unrecorded) = unrecorded else {
-            return refused("the configuration is not sound".to_owned());
-        };
-        let outcome = unrecorded.open(Some(&old)).map_err(anyhow::Error::from).and_then(|snapshot| {
-            let generation = snapshot.generation;
-            let replaced = with(&self.gateway, |gateway| gateway.replace(Arc::new(snapshot)));
-            replaced.unwrap_or(Ok(()))?;
-            Ok(generation)
-        });
+        let outcome = unrecorded
+            .ok_or_else(|| anyhow!("the configuration is not sound: {}", first_error(&compiled)))
+            .and_then(|unrecorded| Ok(unrecorded.open(Some(&old))?))
+            .and_then(|snapshot| {
+                let generation = snapshot.generation;
+                self.gateway.replace(Arc::new(snapshot))?;
+                Ok(generation)
+            });
         match outcome {
-            Ok(generation) => event("reloaded", json!({ "generation": generation })),
-            Err(error) => refused(format!("{error:#}")),
+            Ok(generation) => {
+                event("reloaded", json!({ "generation": generation }));
+                None
+            }
+            Err(error) => {
+                let error = format!("{error:#}");
+                old.metrics.config_reload_failed();
+                let problems = report::json(&compiled.document, &compiled.problems);
+                event(
+                    "reload_refused",
+                    json!({ "error": error, "problems": problems, "generation": old.generation }),
+                );
+                Some(error)
+            }
         }
     }
 
     /// Lets what is under way finish and ends.
-    pub(crate) fn stop(self) -> anyhow::Result<()> {
+    pub(crate) fn stop(self) {
         event("draining", json!({}));
-        let gateway = self.gateway.write().ok().and_then(|mut gateway| gateway.take());
-        let Some(gateway) = gateway else { bail!("the gateway is gone already") };
-        gateway.drain();
-        drop(self.operator);
-        if let Some(path) = &self.pid_file {
-            // If it is gone already, that is as well.
-            let _: std::io::Result<()> = std::fs::remove_file(path);
-        }
+        self.gateway.drain();
+        drop((self.operator, self.pid_file));
         event("stopped", json!({}));
-        Ok(())
     }
 }
 
-fn with<T>(gateway: &Shared, ask: impl FnOnce(&Gateway) -> T) -> Option<T> {
-    gateway.read().ok().and_then(|gateway| gateway.as_ref().map(ask))
+/// The first error, for those who see no more than a line.
+fn first_error(compiled: &Compiled) -> String {
+    let error = compiled.problems.iter().find(|located| located.problem.severity == Severity::Error);
+    error
+        .map(|located| format!("{}: {}", located.problem.path.as_str(), located.problem.message))
+        .unwrap_or_default()
 }
 
-fn operate(address: std::net::SocketAddr, gateway: Shared) -> anyhow::Result<Operator> {
-    let state = Observed(gateway);
-    Operator::start(address, move |request| {
-        let answer = portcullis_admin::answer(request.method, request.path, &state);
-        OperatorAnswer { status: answer.status, content_type: answer.content_type, body: answer.body }
-    })
-    .with_context(|| format!("the admin listener cannot use {address}"))
+fn unusable(address: SocketAddr) -> String {
+    format!("the admin listener cannot use {address}")
+}
+
+fn open_operator(address: SocketAddr) -> anyhow::Result<BoundOperator> {
+    Operator::bind(address).with_context(|| unusable(address))
+}
+
+fn operate(address: SocketAddr, bound: BoundOperator, observer: Observer) -> anyhow::Result<Operator> {
+    let state = Observed(observer);
+    bound
+        .answer(move |request| {
+            let answer = portcullis_admin::answer(request.method, request.path, &state);
+            OperatorAnswer { status: answer.status, content_type: answer.content_type, body: answer.body }
+        })
+        .with_context(|| unusable(address))
 }
 
 /// The gateway as the admin listener sees it.
-struct Observed(Shared);
+struct Observed(Observer);
 
 impl State for Observed {
-    fn is_ready(&self) -> bool {
-        with(&self.0, Gateway::is_ready).unwrap_or(false)
+    fn readiness(&self) -> Readiness {
+        let portcullis_proxy::Readiness { is_draining, missing_key_sets, services_without_target } =
+            self.0.readiness();
+        Readiness { is_draining, missing_key_sets, services_without_target }
     }
 
     fn generation(&self) -> u64 {
-        with(&self.0, |gateway| gateway.snapshot().generation).unwrap_or(0)
+        self.0.generation()
     }
 
     fn metrics(&self) -> String {
-        with(&self.0, Gateway::metrics).unwrap_or_default()
+        self.0.metrics()
     }
 }

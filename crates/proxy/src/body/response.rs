@@ -49,7 +49,7 @@ pub(crate) struct UpstreamBody {
     pub(crate) is_redacted: bool,
     /// Trailers that wait until what redaction held back is sent.
     pub(crate) trailers: Option<HeaderMap>,
-    /// Whether the service broke off: the client is told with the next poll.
+    /// Whether the answer breaks off: the client is told with the next poll.
     pub(crate) is_broken: bool,
 }
 
@@ -105,6 +105,9 @@ impl std::fmt::Display for BrokenOff {
 
 impl std::error::Error for BrokenOff {}
 
+/// What comes cannot be read by the rules of redaction.
+struct NotRedactable;
+
 impl UpstreamBody {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         if self.is_broken {
@@ -118,9 +121,9 @@ impl UpstreamBody {
                 Some(Ok(frame)) => match self.pass(frame, cx) {
                     Ok(Some(frame)) => return Poll::Ready(Some(Ok(frame))),
                     Ok(None) => {}
-                    Err(BrokenOff) => return self.break_off(cx),
+                    Err(NotRedactable) => return self.break_off(Ending::NotRedactable, cx),
                 },
-                Some(Err(BrokenOff)) => return self.break_off(cx),
+                Some(Err(BrokenOff)) => return self.break_off(Ending::BrokenOff, cx),
                 None => return Poll::Ready(self.end_of_stream(cx).map(Ok)),
             }
         }
@@ -128,9 +131,9 @@ impl UpstreamBody {
 
     /// Breaks off at the next poll rather than now: hyper drops what it has not sent yet together with the
     /// connection, and a client that never saw the head would think that its request was not served.
-    fn break_off<T>(&mut self, cx: &mut Context<'_>) -> Poll<T> {
+    fn break_off<T>(&mut self, why: Ending, cx: &mut Context<'_>) -> Poll<T> {
         self.is_broken = true;
-        self.close(Ending::BrokenOff);
+        self.close(why);
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -148,7 +151,11 @@ impl UpstreamBody {
     }
 
     /// Takes a piece into account and redacts it. Nothing comes out when redaction holds all of it back for now.
-    fn pass(&mut self, frame: Frame<Bytes>, cx: &mut Context<'_>) -> Result<Option<Frame<Bytes>>, BrokenOff> {
+    fn pass(
+        &mut self,
+        frame: Frame<Bytes>,
+        cx: &mut Context<'_>,
+    ) -> Result<Option<Frame<Bytes>>, NotRedactable> {
         let pause = self.timer.now().saturating_add(u64::try_from(self.idle.as_millis()).unwrap_or(u64::MAX));
         self.timer.set_end(pause.min(self.end));
         let is_last = self.incoming.is_end_stream();
@@ -165,10 +172,10 @@ impl UpstreamBody {
         Ok(frame)
     }
 
-    fn redact(&mut self, data: Bytes, is_last: bool) -> Result<Option<Bytes>, BrokenOff> {
+    fn redact(&mut self, data: Bytes, is_last: bool) -> Result<Option<Bytes>, NotRedactable> {
         let Some(redactor) = &mut self.redactor else { return Ok(Some(data)) };
         let mut clean = BytesMut::with_capacity(data.len());
-        redactor.push(&data, &mut clean).map_err(|_| BrokenOff)?;
+        redactor.push(&data, &mut clean).map_err(|_| NotRedactable)?;
         if is_last && let Some(redactor) = self.redactor.take() {
             redactor.finish(&mut clean);
         }

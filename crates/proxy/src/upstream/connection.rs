@@ -114,9 +114,18 @@ const BUFFER: usize = 128 << 10;
 #[derive(Debug)]
 pub(crate) enum ConnectFailure {
     /// Refused, unreachable, unknown, or not to be trusted.
-    Refused(#[expect(dead_code, reason = "shown by Debug where the failure is logged")] io::Error),
+    Refused(io::Error),
     /// No answer in time.
     TimedOut,
+}
+
+impl std::fmt::Display for ConnectFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Refused(error) => write!(f, "no connection: {error}"),
+            Self::TimedOut => f.write_str("no connection in time"),
+        }
+    }
 }
 
 /// A new connection to a target: HTTP/1, or the shared one of HTTP/2.

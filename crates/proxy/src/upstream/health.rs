@@ -9,22 +9,37 @@ use parking_lot::Mutex;
 use portcullis_core::Timestamp;
 use portcullis_pipeline::settings::{ActiveHealth, PassiveHealth, TargetAddress};
 
+use crate::event::{Event, Reporter};
+
 /// Health of all targets, shared by the workers and kept across reloads.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct HealthBook {
     targets: Mutex<HashMap<(String, TargetAddress), Arc<TargetHealth>>>,
+    reporter: Reporter,
 }
 
 impl HealthBook {
+    /// Nothing is known yet; `reporter` hears when a target goes down or comes back.
+    pub(crate) fn new(reporter: Reporter) -> Self {
+        Self { targets: Mutex::default(), reporter }
+    }
+
     /// The health of one target of one service; well until something else is known.
     pub(crate) fn of(&self, service: &str, address: &TargetAddress) -> Arc<TargetHealth> {
-        Arc::clone(self.targets.lock().entry((service.to_owned(), address.clone())).or_default())
+        let key = (service.to_owned(), address.clone());
+        let new = || Arc::new(TargetHealth::new(service, address.as_str(), self.reporter.clone()));
+        Arc::clone(self.targets.lock().entry(key).or_insert_with(new))
     }
 }
 
 /// What is known about one target.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct TargetHealth {
+    service: String,
+    target: String,
+    reporter: Reporter,
+    /// Whether the reporter heard last that it is down.
+    is_told_down: AtomicBool,
     failures_in_a_row: AtomicU32,
     /// Nanoseconds since the epoch until which the breaker is open; 0 when it is closed.
     open_until: AtomicU64,
@@ -52,6 +67,20 @@ pub(crate) enum Availability {
 }
 
 impl TargetHealth {
+    fn new(service: &str, target: &str, reporter: Reporter) -> Self {
+        Self {
+            service: service.to_owned(),
+            target: target.to_owned(),
+            reporter,
+            is_told_down: AtomicBool::new(false),
+            failures_in_a_row: AtomicU32::new(0),
+            open_until: AtomicU64::new(0),
+            probing: AtomicBool::new(false),
+            found_down: AtomicBool::new(false),
+            answers: Mutex::default(),
+        }
+    }
+
     pub(crate) fn availability(&self, now: Timestamp) -> Availability {
         if self.found_down.load(Ordering::Relaxed) {
             return Availability::Down;
@@ -81,22 +110,24 @@ impl TargetHealth {
         if self.open_until.load(Ordering::Relaxed) != 0 {
             self.open_until.store(0, Ordering::Release);
             self.release_probe();
+            self.tell("");
         }
     }
 
-    /// The target refused, broke off or did not answer.
-    pub(crate) fn failed(&self, now: Timestamp, rules: &PassiveHealth) {
+    /// The target refused, broke off or did not answer: `cause` says which.
+    pub(crate) fn failed(&self, now: Timestamp, rules: &PassiveHealth, cause: &str) {
         let failures = self.failures_in_a_row.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         if failures >= rules.failures {
             self.open_until.store(now.plus(rules.open_for).0, Ordering::Release);
+            self.tell(cause);
         }
         self.release_probe();
     }
 
-    /// Takes the answer to a regular question into account.
-    pub(crate) fn answered(&self, is_well: bool, rules: &ActiveHealth) {
+    /// Takes the answer to a regular question into account: good, or what was wrong with it.
+    pub(crate) fn answered(&self, answer: &Result<(), String>, rules: &ActiveHealth) {
         let mut answers = self.answers.lock();
-        if is_well {
+        if answer.is_ok() {
             *answers = Answers { good_in_a_row: answers.good_in_a_row.saturating_add(1), bad_in_a_row: 0 };
             if answers.good_in_a_row >= rules.healthy_after {
                 self.found_down.store(false, Ordering::Relaxed);
@@ -107,6 +138,22 @@ impl TargetHealth {
                 self.found_down.store(true, Ordering::Relaxed);
             }
         }
+        drop(answers);
+        self.tell(answer.as_ref().err().map_or("", String::as_str));
+    }
+
+    /// Tells the reporter, if it heard something else last.
+    fn tell(&self, cause: &str) {
+        let is_down = self.found_down.load(Ordering::Relaxed) || self.open_until.load(Ordering::Acquire) != 0;
+        if self.is_told_down.swap(is_down, Ordering::AcqRel) == is_down {
+            return;
+        }
+        let (service, target) = (self.service.clone(), self.target.clone());
+        self.reporter.tell(if is_down {
+            Event::TargetDown { service, target, cause: cause.to_owned() }
+        } else {
+            Event::TargetUp { service, target }
+        });
     }
 
     /// Whether requests are sent to it now: for metrics.
@@ -115,9 +162,8 @@ impl TargetHealth {
     }
 }
 
-/// Asks a target regularly, until the task is dropped. `ask` makes one question and says whether the answer
-/// was good.
-pub(crate) async fn check_actively<F: Future<Output = bool>>(
+/// Asks a target regularly, until the task is dropped. `ask` makes one question and says what was wrong with the answer.
+pub(crate) async fn check_actively<F: Future<Output = Result<(), String>>>(
     health: Arc<TargetHealth>,
     rules: ActiveHealth,
     mut ask: impl FnMut() -> F,
@@ -126,8 +172,8 @@ pub(crate) async fn check_actively<F: Future<Output = bool>>(
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let is_well = tokio::time::timeout(rules.timeout, ask()).await.unwrap_or(false);
-        health.answered(is_well, &rules);
+        let answer = tokio::time::timeout(rules.timeout, ask()).await;
+        health.answered(&answer.unwrap_or_else(|_| Err("it did not answer in time".to_owned())), &rules);
     }
 }
 
@@ -137,19 +183,23 @@ mod tests {
 
     const RULES: PassiveHealth = PassiveHealth { failures: 2, open_for: Duration::from_secs(10) };
 
+    fn health() -> TargetHealth {
+        TargetHealth::new("shop", "http://10.0.0.1:80", Reporter::new(drop))
+    }
+
     #[test]
     fn the_breaker_opens_and_lets_one_probe_through() {
-        let health = TargetHealth::default();
+        let health = health();
         let start = Timestamp::from_secs(100);
-        health.failed(start, &RULES);
+        health.failed(start, &RULES, "refused");
         assert_eq!(health.availability(start), Availability::Up);
-        health.failed(start, &RULES);
+        health.failed(start, &RULES, "refused");
         assert_eq!(health.availability(start), Availability::Down);
         let later = start.plus(RULES.open_for);
         assert_eq!(health.availability(later), Availability::Probe);
         assert!(health.claim_probe());
         assert!(!health.claim_probe(), "one probe at a time");
-        health.failed(later, &RULES);
+        health.failed(later, &RULES, "refused");
         assert_eq!(health.availability(later), Availability::Down);
         let again = later.plus(RULES.open_for);
         assert!(health.claim_probe());
@@ -166,13 +216,36 @@ mod tests {
             unhealthy_after: 2,
             healthy_after: 2,
         };
-        let health = TargetHealth::default();
+        let health = health();
         let now = Timestamp::from_secs(1);
         for (answer, expected) in
             [(false, true), (false, false), (true, false), (false, false), (true, false), (true, true)]
         {
-            health.answered(answer, &rules);
+            health.answered(&answer.then_some(()).ok_or("503".to_owned()), &rules);
             assert_eq!(health.is_well(now), expected);
         }
+    }
+
+    #[test]
+    fn only_changes_are_told_and_a_target_is_up_when_both_ways_say_so() {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&told);
+        let reporter = Reporter::new(move |event| heard.lock().push(matches!(event, Event::TargetUp { .. })));
+        let health = TargetHealth::new("shop", "http://10.0.0.1:80", reporter);
+        let rules = ActiveHealth {
+            path: "/".into(),
+            interval: Duration::from_secs(1),
+            timeout: Duration::from_secs(1),
+            unhealthy_after: 1,
+            healthy_after: 1,
+        };
+        let now = Timestamp::from_secs(1);
+        (0..5).for_each(|_| health.failed(now, &RULES, "refused"));
+        assert_eq!(*told.lock(), [false]);
+        health.answered(&Err("503".to_owned()), &rules);
+        health.succeeded();
+        assert_eq!(*told.lock(), [false], "the questions say that it is down");
+        (0..5).for_each(|_| health.answered(&Ok(()), &rules));
+        assert_eq!(*told.lock(), [false, true]);
     }
 }

@@ -94,9 +94,9 @@ impl InFlight {
         self.target.health.succeeded();
     }
 
-    pub(crate) fn failed(&self, now: Timestamp, rules: &PassiveHealth) {
+    pub(crate) fn failed(&self, now: Timestamp, rules: &PassiveHealth, cause: &str) {
         self.told.set(true);
-        self.target.health.failed(now, rules);
+        self.target.health.failed(now, rules, cause);
     }
 }
 

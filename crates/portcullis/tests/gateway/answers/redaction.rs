@@ -112,7 +112,7 @@ fn the_service_is_asked_for_what_can_be_read() {
         let upstream = service(&format!("{TEXT}{fields}"), "\u{1f}opaque");
         let gateway = redacting(&upstream, "{ patterns: [card_number] }").start();
         let response = raw::get(gateway.address("public"), "/", "");
-        assert_eq!((response.status, response.code().as_str()), (502, "upstream_failed"), "{fields}");
+        assert_eq!((response.status, response.code().as_str()), (502, "answer_not_redactable"), "{fields}");
         assert!(!response.text().contains("opaque"));
     }
     let upstream = service(&format!("{TEXT}Content-Encoding: gzip\r\n"), "opaque");
@@ -129,7 +129,7 @@ fn json_that_is_none_is_broken_off() {
     let audit = gateway.stop_and_audit();
     assert_eq!(
         (&audit[0]["decision"], &audit[0]["reason_code"]),
-        (&"error".into(), &"upstream_failed".into())
+        (&"error".into(), &"answer_not_redactable".into())
     );
 }
 

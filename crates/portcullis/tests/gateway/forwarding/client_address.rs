@@ -150,3 +150,42 @@ fn a_proxy_header_that_does_not_come_is_not_waited_for_for_ever() {
     Connection::open(gateway.address("public")).send(b"\r\n\r\n\0").assert_closed();
     upstream.assert_no_contact();
 }
+
+/// A client behind the balancer, whose request was answered: its connection is still open.
+fn client_behind_balancer(gateway: &Gateway, client: u8) -> Option<Connection> {
+    let addresses = [203, 0, 113, client, 127, 0, 0, 1, 0x12, 0x34, 0x00, 0x50];
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".as_slice();
+    let mut connection = Connection::open(gateway.address("public"));
+    connection.send([proxy_header(1, 0x11, &addresses).as_slice(), request].concat());
+    let response = connection.try_response("GET")?;
+    assert_eq!(response.status, 200);
+    Some(connection)
+}
+
+/// The balancer's own address has all of them.
+#[test]
+fn behind_a_balancer_each_client_has_its_own_share_of_connections() {
+    let upstream = Upstream::start();
+    let gateway = behind_balancer(&upstream).section("protocol", "{ connections_per_address: 2 }").start();
+    let first = client_behind_balancer(&gateway, 1);
+    let second = client_behind_balancer(&gateway, 1);
+    assert!(first.is_some() && second.is_some());
+    assert!(client_behind_balancer(&gateway, 1).is_none(), "two are allowed");
+    let others: Vec<_> = (2..6).map(|client| client_behind_balancer(&gateway, client)).collect();
+    assert!(others.iter().all(Option::is_some), "other clients are not concerned");
+    let metrics = raw::get(gateway.address("admin"), "/metrics", "").text();
+    assert!(metrics.contains("\nportcullis_connections_refused_total 1\n"), "{metrics}");
+    assert!(metrics.contains("\nportcullis_connections 6\n"), "{metrics}");
+}
+
+/// What stands on the list is a proxy: its connections carry many clients.
+#[test]
+fn trusted_proxies_have_as_many_connections_as_they_need() {
+    let upstream = Upstream::start();
+    let config = plain(&upstream.url()).section("protocol", "{ connections_per_address: 2 }");
+    let gateway = config.section("client_address", "{ trusted_proxies: [127.0.0.0/8] }").start();
+    let mut connections: Vec<_> = (0..5).map(|_| Connection::open(gateway.address("public"))).collect();
+    for connection in &mut connections {
+        assert_eq!(connection.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").response().status, 200);
+    }
+}

@@ -8,6 +8,7 @@ use portcullis_testkit::echo::Upstream;
 use portcullis_testkit::gateway::Gateway;
 use portcullis_testkit::h2;
 use portcullis_testkit::raw::{self, Connection};
+use serde_json::json;
 
 use crate::common::plain;
 
@@ -49,7 +50,9 @@ fn requests_under_way_finish_and_new_connections_are_refused() {
     idle.assert_closed();
     wait_until_refused(gateway.address("public"));
     let operator = gateway.address("admin");
-    assert_eq!(raw::get(operator, "/readyz", "").status, 503, "nothing more should be sent here");
+    let readiness = raw::get(operator, "/readyz", "");
+    assert_eq!(readiness.status, 503, "nothing more should be sent here");
+    assert_eq!(readiness.json(), json!({ "status": "draining", "config_generation": 1 }));
     assert_eq!(raw::get(operator, "/healthz", "").status, 200);
 
     upstream.release();
@@ -119,4 +122,19 @@ fn a_client_that_has_not_said_anything_holds_nobody_up() {
     gateway.terminate();
     silent.assert_closed();
     assert!(gateway.ended().success());
+}
+
+/// The time that counts is that of the configuration in force when the gateway is told to stop.
+#[test]
+fn the_time_to_drain_can_be_reloaded() {
+    let upstream = Upstream::start();
+    let patient = plain(&upstream.url()).section("drain_timeout", "1h");
+    let mut gateway = patient.start();
+    let mut waiting = held(&gateway, &upstream, "/slow-head");
+    gateway.rewrite(&plain(&upstream.url()).section("drain_timeout", "100ms").text());
+    gateway.hang_up();
+    let _ = gateway.wait_for_event("reloaded", 0);
+    gateway.terminate();
+    assert!(gateway.ended().success());
+    waiting.assert_closed();
 }

@@ -14,7 +14,7 @@ use portcullis_testkit::echo::Upstream;
 use portcullis_testkit::raw;
 use serde_json::{Value, json};
 
-use crate::common::plain;
+use crate::common::{plain, setup};
 
 #[test]
 fn operators_are_told_how_the_gateway_is() {
@@ -120,4 +120,17 @@ fn a_gateway_is_ready_when_it_has_the_keys_of_its_issuers() {
         assert!(begun.elapsed() < PATIENCE, "the keys are never fetched");
     }
     assert_eq!(ask().status, 200);
+}
+
+/// What operators need must be there before clients are served: a gateway that nobody can watch does not start.
+#[test]
+fn an_admin_listener_that_cannot_be_opened_stops_the_start() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let config = plain("http://127.0.0.1:9").section("admin", format!("{{ address: \"{address}\" }}"));
+    let refusal = setup().argument("--pid-file").argument("gateway.pid").refuse(&config.text());
+    assert_eq!(refusal.code, Some(1));
+    let said = format!("error: the admin listener cannot use {address}");
+    assert!(refusal.stderr.contains(&said), "{}", refusal.stderr);
+    assert!(!refusal.stderr.contains("listening"), "nobody was served: {}", refusal.stderr);
 }

@@ -260,7 +260,7 @@ fn the_reload_command_checks_first_and_then_tells_the_gateway() {
     gateway.rewrite(&plain(&new.url()).text());
     let printed = run(gateway.folder(), &RELOAD);
     assert_eq!((printed.code, printed.stderr.as_str()), (0, ""));
-    let _ = gateway.wait_for_event("reloaded", 0);
+    assert_eq!(printed.stdout, "reloaded; this is generation 2\n", "it has taken it by now");
     assert!(!gateway.stderr().contains("reload_refused"), "of the bad one the gateway was not even told");
     assert_eq!(raw::get(gateway.address("public"), "/", "").status, 200);
     assert_eq!((old.requests().len(), new.requests().len()), (0, 1));
@@ -273,10 +273,73 @@ fn the_pid_file_names_the_gateway_while_it_runs() {
     let pid_file = gateway.folder().join("gateway.pid");
     assert_eq!(std::fs::read_to_string(&pid_file).unwrap(), format!("{}\n", gateway.process_id()));
     assert!(gateway.stop().success());
-    assert!(!pid_file.exists(), "the file goes with the process");
+    assert_eq!(
+        std::fs::read_dir(gateway.folder())
+            .unwrap()
+            .filter(|entry| {
+                entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("gateway.pid")
+            })
+            .count(),
+        0,
+        "the files go with the process"
+    );
     let printed = run(gateway.folder(), &RELOAD);
     assert!(printed.code == 1 && printed.stderr.contains("cannot read `gateway.pid`"), "{printed:?}");
     gateway.write("gateway.pid", "nonsense");
     let printed = run(gateway.folder(), &RELOAD);
     assert!(printed.code == 1 && printed.stderr.contains("holds no process id"), "{printed:?}");
+}
+
+/// What the command cannot see, the gateway tells it: here that listeners are opened once, and that the gateway has
+/// another environment.
+#[test]
+fn the_reload_command_says_what_the_gateway_refuses() {
+    let upstream = Upstream::start();
+    let config = plain(&upstream.url());
+    let files = setup().argument("--pid-file").argument("gateway.pid");
+    let gateway = config.start_in(files);
+    gateway.rewrite(&config.clone().section("workers", "2").text());
+    let printed = run(gateway.folder(), &RELOAD);
+    assert_eq!((printed.code, printed.stdout.as_str()), (1, ""));
+    let said =
+        "error: the gateway keeps generation 1: listeners, workers and the admin address cannot change";
+    assert!(printed.stderr.contains(said), "{}", printed.stderr);
+
+    let secret = "{ jwt: [{ name: staff, issuer: a, audiences: [b], algorithms: [HS256], \
+        keys: { secret: \"${TOKEN_SECRET}\" } }] }";
+    gateway.rewrite(&config.clone().section("authentication", secret).text());
+    let output = std::process::Command::new(crate::common::BINARY)
+        .args(RELOAD)
+        .env("TOKEN_SECRET", "0123456789abcdef0123456789abcdef")
+        .current_dir(gateway.folder())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("TOKEN_SECRET") && stderr.contains("the gateway keeps generation 1"), "{stderr}");
+
+    gateway.rewrite(&config.text());
+    let printed = run(gateway.folder(), &RELOAD);
+    assert_eq!((printed.code, printed.stdout.as_str()), (0, "reloaded; this is generation 2\n"));
+}
+
+#[test]
+fn a_pid_file_that_cannot_be_written_stops_the_start_and_that_of_another_gateway_is_left_alone() {
+    let upstream = Upstream::start();
+    let refusal =
+        setup().argument("--pid-file").argument("nowhere/gateway.pid").refuse(&plain(&upstream.url()).text());
+    assert!(
+        refusal.code == Some(1) && refusal.stderr.contains("cannot write `nowhere/gateway.pid`"),
+        "{refusal:?}"
+    );
+    assert!(!refusal.stderr.contains("listening"), "nobody was served: {}", refusal.stderr);
+
+    let gateway = plain(&upstream.url()).start_in(setup().argument("--pid-file").argument("gateway.pid"));
+    let pid_file = gateway.folder().join("gateway.pid");
+    let same = format!("{{ name: public, address: \"{}\" }}", gateway.address("public"));
+    let second = setup().argument("--pid-file").argument(pid_file.as_os_str());
+    let refusal = second.refuse(&plain(&upstream.url()).listener(same).text());
+    assert!(refusal.stderr.contains("the listener `public` cannot use"), "{}", refusal.stderr);
+    assert_eq!(std::fs::read_to_string(&pid_file).unwrap(), format!("{}\n", gateway.process_id()));
+    assert_eq!(run(gateway.folder(), &RELOAD).code, 0);
 }

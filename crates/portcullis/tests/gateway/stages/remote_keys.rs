@@ -240,3 +240,42 @@ fn keys_that_are_too_old_are_trusted_no_longer() {
     provider.publish(&[jwk(&EC, "one")]);
     becomes(&gateway, &good, 503, 200);
 }
+
+/// What becomes of a key set is told when it changes, and not with each fetch.
+#[test]
+fn operators_are_told_when_keys_cannot_be_fetched_and_when_they_are_there() {
+    let service = Upstream::start();
+    let provider = Provider::publishing(&[]);
+    provider.fails();
+    let gateway = provider.gateway(&service, "{ every: 1s, cool_down: 1s }");
+    let url = format!("{}/keys", provider.upstream.url());
+    let failed = gateway.wait_for_event("key_set_failed", 0);
+    assert_eq!(failed["url"], url.as_str());
+    assert!(failed["error"].as_str().is_some_and(|error| error.contains("503")), "{failed}");
+    let _ = provider.upstream.wait_for_requests(2);
+    let readiness = raw::get(gateway.address("admin"), "/readyz", "");
+    assert_eq!(readiness.status, 503);
+    assert_eq!(
+        readiness.json(),
+        json!({ "status": "not_ready", "config_generation": 1, "key_sets_missing": [url] })
+    );
+
+    let secret = json!({ "kty": "oct", "k": "AA" });
+    provider.publish(&[jwk(&EC, "one"), secret]);
+    let loaded = gateway.wait_for_event("key_set_loaded", 0);
+    assert_eq!(loaded["url"], url.as_str());
+    assert!(loaded["skipped"][0].as_str().is_some_and(|why| why.contains("shared secret")), "{loaded}");
+    assert_eq!(raw::get(gateway.address("admin"), "/readyz", "").status, 200);
+    assert_eq!(status(&gateway, &token(&EC, "one")), 200);
+    // Fetched again, and the same: nothing to tell.
+    let fetches = provider.fetches();
+    let _ = provider.upstream.wait_for_requests(fetches + 2);
+    provider.fails();
+    let _ = gateway.wait_for_event("key_set_failed", 1);
+    let told = |event: &str| gateway.stderr().matches(&format!("\"event\":\"{event}\"")).count();
+    assert_eq!((told("key_set_loaded"), told("key_set_failed")), (1, 2), "{}", gateway.stderr());
+    let metrics = raw::get(gateway.address("admin"), "/metrics", "").text();
+    let failures = metrics.lines().find_map(|line| line.strip_prefix("portcullis_key_set_failures_total "));
+    assert!(failures.and_then(|count| count.parse::<u32>().ok()) >= Some(3), "each is counted: {metrics}");
+    assert!(metrics.contains("\nportcullis_key_sets_missing 0\n"), "{metrics}");
+}

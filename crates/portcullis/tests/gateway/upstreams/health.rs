@@ -7,7 +7,7 @@ use std::time::Instant;
 use portcullis_testkit::PATIENCE;
 use portcullis_testkit::echo::{Seen, Upstream};
 use portcullis_testkit::gateway::Gateway;
-use portcullis_testkit::raw::Response;
+use portcullis_testkit::raw::{self, Response};
 
 use super::{Puppet, assert_refused, get};
 use crate::common::{dead_address, plain, targets};
@@ -269,4 +269,55 @@ fn metrics_tell_which_targets_are_well() {
     let line =
         metrics.lines().find(|line| line.starts_with("portcullis_upstream_healthy")).unwrap_or_default();
     assert!(line.ends_with(" 0"), "{line:?} in:\n{metrics}");
+}
+
+/// How often an event was told.
+fn times(gateway: &Gateway, event: &str) -> usize {
+    gateway.stderr().lines().filter(|line| line.contains(&format!("\"event\":\"{event}\""))).count()
+}
+
+#[test]
+fn operators_are_told_once_that_a_target_is_down_and_once_that_it_is_back() {
+    let address = dead_address();
+    let gateway = plain(&format!("http://{address}"))
+        .upstream("passive_health", "{ failures: 2, open_for: 50ms }")
+        .policy("forward", "{ retries: 0 }")
+        .start();
+    assert_refused(&get(&gateway, "/"), 502, "upstream_failed");
+    assert_eq!(times(&gateway, "target_down"), 0, "one failure is none yet");
+    for _ in 0..3 {
+        assert_refused(&get_after_the_pause(&gateway, "/"), 502, "upstream_failed");
+    }
+    let event = gateway.wait_for_event("target_down", 0);
+    assert_eq!((&event["service"], &event["target"]), (&"shop".into(), &format!("http://{address}").into()));
+    assert!(event["cause"].as_str().is_some_and(|cause| cause.contains("refused")), "{event}");
+
+    let _upstream = Upstream::start_at(address);
+    assert_eq!(get_after_the_pause(&gateway, "/").status, 200);
+    let event = gateway.wait_for_event("target_up", 0);
+    assert_eq!((&event["service"], &event["target"]), (&"shop".into(), &format!("http://{address}").into()));
+    assert_eq!(get(&gateway, "/").status, 200);
+    assert_eq!((times(&gateway, "target_down"), times(&gateway, "target_up")), (1, 1));
+}
+
+#[test]
+fn operators_are_told_what_a_target_answers_that_is_asked_regularly() {
+    let is_well = Arc::new(AtomicBool::new(false));
+    let said = Arc::clone(&is_well);
+    let upstream = Upstream::scripted(move |_| {
+        let status = if said.load(Ordering::SeqCst) { "200 OK" } else { "503 No" };
+        Some(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").into_bytes())
+    });
+    let rules = "{ path: /healthz, interval: 20ms, timeout: 10s, unhealthy_after: 2, healthy_after: 2 }";
+    let gateway = plain(&upstream.url()).upstream("active_health", rules).start();
+    let event = gateway.wait_for_event("target_down", 0);
+    assert!(event["cause"].as_str().is_some_and(|cause| cause.contains("503")), "{event}");
+    let readiness = raw::get(gateway.address("admin"), "/readyz", "");
+    assert_eq!(readiness.status, 200, "other services can be served");
+    assert_eq!(readiness.json()["services_without_target"], serde_json::json!(["shop"]));
+    is_well.store(true, Ordering::SeqCst);
+    let _ = gateway.wait_for_event("target_up", 0);
+    let readiness = raw::get(gateway.address("admin"), "/readyz", "");
+    assert_eq!(readiness.json(), serde_json::json!({ "status": "ready", "config_generation": 1 }));
+    assert_eq!((times(&gateway, "target_down"), times(&gateway, "target_up")), (1, 1));
 }
