@@ -336,8 +336,8 @@ mod tests {
         assert_eq!(refused(builder().uri("http://a/x").header("host", "A")), None);
         assert_eq!(refused(builder().uri("http://a/x")), None);
         for wrong in [
-            "", "a b", "a/b", "a:", "a:65536", "a:123456", "a:1:2", "[::1", "[::1]x", "user@a", "a\\b", ".", "a..",
-            "..", ".:80",
+            "", "a b", "a/b", "a:", "a:65536", "a:123456", "a:1:2", "[::1", "[::1]x", "user@a", "a\\b", ".",
+            "a..", "..", ".:80",
         ] {
             assert_eq!(refused(builder().uri("/a").header("host", wrong)), Some(Reason::BadHost), "{wrong}");
         }
