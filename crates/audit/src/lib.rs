@@ -18,6 +18,7 @@ mod log;
 mod moment;
 mod off;
 mod record;
+mod rehearsal;
 mod settings;
 mod sink;
 mod writer;
@@ -28,6 +29,7 @@ mod tests;
 pub use log::{AuditLog, Unavailable};
 pub use off::OffOr;
 pub use record::{Event, Formatter, LONGEST_LINE, Record};
+pub use rehearsal::Obstacle;
 pub use settings::{
     AuditSettings, Destination, LogSettings, OnFailure, RawAudit, RawAuditLog, RawRotation, Rotation, compile,
 };

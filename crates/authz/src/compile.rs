@@ -45,6 +45,17 @@ impl Authorization {
         compiled.ok().filter(|_| !found.has_errors())
     }
 
+    /// The schema that policies are held against, in Cedar's own syntax: the built-in one for these routes, or the file that
+    /// replaces it. `None` if that cannot be read. Whether it is right [`Self::compile`] says.
+    #[must_use]
+    pub fn schema_for(raw: &RawAuthorization, routes: &[RouteInfo], folder: &ConfigFolder) -> Option<String> {
+        if let Some(name) = &raw.schema {
+            return folder.read(name).ok();
+        }
+        let headers = context_headers(raw, &KeyPath::root(), &mut Problems::default());
+        Some(Vocabulary { claims: &raw.claims, headers: &headers, routes }.schema_text())
+    }
+
     /// Only reads the policies, where nothing is known for sure of what they speak about.
     pub fn check_syntax(
         raw: &RawAuthorization,

@@ -1,5 +1,6 @@
 //! From the typed configuration to a snapshot. Every fault of every part is found in one run.
 
+mod compiled;
 mod consequences;
 mod routing;
 mod scanning;
@@ -10,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use http::{HeaderName, Method};
-use portcullis_audit::{AuditLog, AuditSettings};
+use portcullis_audit::AuditLog;
 use portcullis_authn::{Authenticate, Authentication};
 use portcullis_authz::{Authorization, RouteInfo};
 use portcullis_core::problem::{Severity, nearest};
@@ -18,53 +19,22 @@ use portcullis_core::{ByteSize, ConfigFolder, KeyPath, Mode, Problems, ServiceId
 use portcullis_harden::Hardening;
 use portcullis_limit::{LimitStore, Limits, When};
 use portcullis_pipeline::metrics::{Metrics, TargetId};
-use portcullis_pipeline::settings::{ClientAddress, Forward, Listener, Protocol, Upstream, not_an_address};
+use portcullis_pipeline::settings::{
+    ClientAddress, Forward, Listener, ListenerTls, Protocol, RawListener, RawListenerTls, Upstream,
+    not_an_address,
+};
 use portcullis_pipeline::{FieldRules, Ingress, PathTemplate, RouteLimits, RoutePlan, Service, Snapshot};
 use portcullis_waf::stage::Rulesets;
 use serde_json::Value;
 
-use crate::document::Document;
 use crate::faults::Faults;
 use crate::inherit::place_where_written;
 use crate::load::{Read, read_file, read_text, typed};
-use crate::located::{Located, locate};
+use crate::located::locate;
 use crate::overlay::overlay;
 use crate::raw::{RawConfig, RawPolicy, RawRoute, RawService};
 
-/// A configuration that was read: what it compiles to, if it does, and all that is to be said about it.
-pub struct Compiled {
-    /// The snapshot; none if there is an error.
-    pub snapshot: Option<Unrecorded>,
-    /// The file, for showing problems in their place.
-    pub document: Document,
-    /// Errors and warnings in the order of the file.
-    pub problems: Vec<Located>,
-}
-
-/// A snapshot whose audit log is not open yet: good for checking and explaining as it is.
-pub struct Unrecorded {
-    snapshot: Snapshot,
-    audit: AuditSettings,
-}
-
-impl Unrecorded {
-    /// The snapshot without a record.
-    #[must_use]
-    pub fn without_record(self) -> Snapshot {
-        self.snapshot
-    }
-
-    /// Opens the audit log, going on with that of `previous` if it is the same: the last step of a start or a
-    /// reload that can fail.
-    ///
-    /// # Errors
-    /// When the log cannot be opened.
-    pub fn open(mut self, previous: Option<&Snapshot>) -> std::io::Result<Snapshot> {
-        let log = AuditLog::open(&self.audit, previous.map(|previous| &*previous.audit))?;
-        self.snapshot.audit = Arc::new(log);
-        Ok(self.snapshot)
-    }
-}
+pub use compiled::{Compiled, Needs, Unrecorded};
 
 /// Reads and compiles a configuration file.
 ///
@@ -93,17 +63,31 @@ pub fn compile_text(
 fn compile(read: Read<RawConfig>, folder: &ConfigFolder, previous: Option<&Snapshot>) -> Compiled {
     let Read { value, settled, document, problems: mut located, faults } = read;
     let mut problems = Problems::default();
-    let mut snapshot = None;
+    let (mut snapshot, mut needs, mut cedar_schema) = (None, Needs::default(), None);
     if let Some(raw) = &value {
         let mut found = Problems::default();
         let faults = &faults;
-        snapshot = Compiler { folder, previous, settled: &settled, faults, problems: &mut found }.run(raw);
+        let mut compiler = Compiler {
+            folder,
+            previous,
+            settled: &settled,
+            faults,
+            problems: &mut found,
+            needs: Needs::default(),
+            cedar_schema: None,
+        };
+        snapshot = compiler.run(raw);
+        needs = compiler.needs;
+        cedar_schema = compiler.cedar_schema;
+        needs.listeners.retain(|(path, _)| !faults.touches(path.as_str()));
+        needs.upstreams.retain(|(path, _)| !faults.touches(path.key("tls").as_str()));
+        needs.audit = needs.audit.filter(|_| !faults.touches("audit.file"));
         problems = place_where_written(&document, raw, &consequences::without_cascades(found, raw, faults));
     }
     located.extend(locate(&document, &problems));
-    located.sort_by_key(|it| it.place.as_ref().map_or(usize::MAX, |place| place.line));
-    let is_sound = located.iter().all(|it| it.problem.severity == Severity::Warning);
-    Compiled { snapshot: snapshot.filter(|_| is_sound), document, problems: located }
+    let mut compiled = Compiled { snapshot, document, problems: located, needs, cedar_schema };
+    compiled.arrange();
+    compiled
 }
 
 /// Everything that compiling needs at hand.
@@ -115,6 +99,8 @@ struct Compiler<'c> {
     /// What of it is not what was written.
     faults: &'c Faults,
     problems: &'c mut Problems,
+    needs: Needs,
+    cedar_schema: Option<String>,
 }
 
 /// What plans of routes are made of.
@@ -148,6 +134,17 @@ fn judged_fields(raw: &RawConfig, drafts: &[RouteDraft<'_>]) -> Vec<HeaderName> 
     names.filter_map(|name| HeaderName::try_from(name).ok()).collect()
 }
 
+fn listener_tls(raw: &RawConfig, folder: &ConfigFolder) -> Vec<(KeyPath, ListenerTls)> {
+    let path = KeyPath::root().key("listeners");
+    let listeners = raw.listeners.iter().enumerate();
+    let tls = |(index, listener): (usize, &RawListener)| {
+        let RawListenerTls { certificate, key } = listener.tls.as_ref()?;
+        let tls = ListenerTls { certificate: folder.resolve(certificate), key: folder.resolve(key) };
+        Some((path.index(index).key("tls"), tls))
+    };
+    listeners.filter_map(tls).collect()
+}
+
 impl Compiler<'_> {
     fn run(&mut self, raw: &RawConfig) -> Option<Unrecorded> {
         let root = KeyPath::root();
@@ -174,12 +171,15 @@ impl Compiler<'_> {
             previous.map(|previous| &previous.limits),
         );
         let audit = portcullis_audit::compile(&raw.audit, folder, &root.key("audit"), self.problems);
+        self.needs.audit = Some(audit.clone());
+        self.needs.listeners = listener_tls(raw, folder);
         let services = self.services(raw);
         let drafts = self.drafts(raw);
         let router = self.router(&drafts);
         let infos: Vec<RouteInfo> = drafts.iter().map(RouteDraft::info).collect();
         let place = root.key("authorization");
         let authorization = if self.has_vocabulary() {
+            self.cedar_schema = Authorization::schema_for(&raw.authorization, &infos, folder);
             Authorization::compile(&raw.authorization, &infos, folder, &place, self.problems)
         } else {
             Authorization::check_syntax(&raw.authorization, folder, &place, self.problems);
@@ -204,6 +204,7 @@ impl Compiler<'_> {
         let judged = judged_fields(raw, &drafts);
         let is_scanned = routes.iter().any(|route| route.scan.is_on());
         let fields = FieldRules::new(owned, &judged).keeping_removed(is_scanned);
+        self.refuse_removed_context(raw, &fields);
         let ingress = Ingress { limits: protocol.head, target: raw.target, client_address, fields };
         let metrics = Arc::new(self.metrics(&drafts, &services));
         let snapshot = Snapshot {
@@ -268,6 +269,9 @@ impl Compiler<'_> {
             );
             let upstream =
                 Upstream::compile(&service.upstream, self.folder, &place.key("upstream"), self.problems);
+            if upstream.targets.iter().any(|target| target.secure) {
+                self.needs.upstreams.push((place.key("upstream"), upstream.clone()));
+            }
             let first_target = TargetId(targets);
             targets = targets.saturating_add(u32::try_from(upstream.targets.len()).unwrap_or(u32::MAX));
             services.push(Service { name: service.name.as_str().into(), upstream, first_target });
@@ -374,6 +378,21 @@ impl Compiler<'_> {
             self.problems.add(problem);
             RawPolicy::default()
         })
+    }
+
+    /// A policy that forbids by a header that never arrives would never forbid.
+    fn refuse_removed_context(&mut self, raw: &RawConfig, fields: &FieldRules) {
+        let path = KeyPath::root().key("authorization").key("context_headers");
+        for (index, name) in raw.authorization.context_headers.iter().enumerate() {
+            if let Some(name) = HeaderName::try_from(name).ok().filter(|name| fields.removes(name)) {
+                self.problems
+                    .error(
+                        &path.index(index),
+                        format!("`{name}` is removed from every request, so policies never see it"),
+                    )
+                    .suggest("choose another header");
+            }
+        }
     }
 
     fn plan(&mut self, draft: &RouteDraft<'_>, parts: &mut Parts<'_>) -> RoutePlan {

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::{Algorithm, VerifyingKey};
 
 /// The longest key id that is kept; a token's `kid` beyond it cannot match.
-const MAX_KEY_ID: usize = 256;
+pub(crate) const MAX_KEY_ID: usize = 256;
 
 /// The members that are read. Others are ignored, as RFC 7517 section 4 asks; a member that appears twice
 /// is refused.

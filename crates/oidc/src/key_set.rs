@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::jwk::MAX_KEY_ID;
 use crate::{Algorithm, KeyError, VerifyingKey, jwk};
 
 /// The largest JWKS document that is read. Providers publish a few kilobytes.
@@ -86,7 +87,7 @@ impl KeySet {
         if keys.is_empty() { Err(KeySetError::NoUsableKey(skipped)) } else { Ok(Self { keys, skipped }) }
     }
 
-    /// Reads the `PUBLIC KEY` blocks of a PEM text. Such keys have no id and serve tokens with any `kid`.
+    /// Reads the `PUBLIC KEY` blocks of a PEM text. Such keys have no id and serve tokens with any plausible `kid`.
     ///
     /// # Errors
     /// When there is none, or one that cannot be used.
@@ -141,11 +142,27 @@ impl KeySet {
         self.keys.len() == other.keys.len() && self.keys.iter().zip(&other.keys).all(|(a, b)| a.is_same(b))
     }
 
-    /// The keys with this id; if there are none, those without any id; all of them if no id is asked for.
+    /// The keys with this id; all of them if no id is asked for, or if none of them has one.
+    ///
+    /// RFC 7515 section 4.1.4 calls `kid` a hint: the signature decides. Where an issuer gives its keys ids, a token that
+    /// names another means another key, not one that happens to have none. Where it gives none (a PEM file, a secret),
+    /// nothing contradicts the hint and every token with it would be refused otherwise; but it must still be a hint,
+    /// see [`is_plausible`].
     fn named(&self, id: Option<&str>) -> impl Iterator<Item = &VerifyingKey> {
-        let exact = id.is_some() && self.keys.iter().any(|key| key.id() == id);
-        self.keys.iter().filter(move |key| id.is_none() || key.id() == if exact { id } else { None })
+        let has_ids = self.keys.iter().any(|key| key.id().is_some());
+        let means_all = id.is_none_or(|id| !has_ids && is_plausible(id));
+        self.keys.iter().filter(move |key| means_all || (id.is_some() && key.id() == id))
     }
+}
+
+/// Whether this may be the id of a key that nobody can compare it with. Here an id is compared and nothing else, but the
+/// service receives the token too, and there are some that open a file by this name. Slashes alone are no reason to
+/// refuse: ids are URLs and Base64. No issuer climbs out of a folder, or sends control characters.
+fn is_plausible(id: &str) -> bool {
+    !id.is_empty()
+        && id.len() <= MAX_KEY_ID
+        && !id.chars().any(char::is_control)
+        && !id.split(['/', '\\']).any(|segment| segment == "..")
 }
 
 fn first_reason(skipped: &[SkippedKey]) -> String {

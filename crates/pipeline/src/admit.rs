@@ -3,9 +3,12 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use http::Method;
+use http::header::ACCESS_CONTROL_REQUEST_METHOD;
 use portcullis_authn::Refusal;
 use portcullis_authz::{Answer, Ask};
-use portcullis_core::{Denial, Head, LimitState, Mode, Notes, Principal, Reason, StageId, Verdict};
+use portcullis_core::{Denial, Head, LimitState, Mode, Notes, Principal, Reason, RouteId, StageId, Verdict};
+use portcullis_harden::Preflight;
 use portcullis_limit::{LimitId, Subject};
 use portcullis_oidc::KeySource;
 use smallvec::SmallVec;
@@ -86,6 +89,19 @@ impl Snapshot {
         self.authorize(route, head, &principal, &parameters, notes, observer)?;
         self.count(route, StageId::Limit, &route.limits.after, head, notes, observer)?;
         Ok(Admitted { route })
+    }
+
+    /// The gateway's answer to a CORS preflight, with the route that it asks about. A preflight carries no credential, so
+    /// no stage is asked.
+    #[must_use]
+    pub fn preflight(&self, head: &Head<'_>) -> Option<(RouteId, Preflight)> {
+        if head.method != Method::OPTIONS {
+            return None;
+        }
+        let wanted = head.headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;
+        let wanted = Method::from_bytes(wanted.as_bytes()).ok()?;
+        let (id, _) = self.router.find(&Head { method: &wanted, ..*head }).ok()?;
+        Some((id, self.route(id)?.hardening.preflight(head.method, head.headers)?))
     }
 
     fn authenticate<O: Observer>(

@@ -6,10 +6,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::request;
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, CONTENT_LENGTH};
+use http::{HeaderMap, HeaderValue, request};
 use portcullis_core::{
     Denial, Head, Judgement, Notes, Reason, RequestId, RouteId, StageId, Timestamp, Verdict,
 };
+use portcullis_harden::Preflight;
 use portcullis_oidc::KeySource;
 use portcullis_waf::stage::Detail;
 use serde::Serialize;
@@ -25,7 +27,7 @@ use crate::snapshot::Snapshot;
 pub struct Explanation {
     /// `allow`, `flag`, `shadow_deny`, `deny` or `error`.
     pub decision: &'static str,
-    /// The status of the gateway's own answer; none when the service answers.
+    /// The status of the gateway's own answer, a preflight's too; none when the service answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// The stage that decided, unless the request simply passes.
@@ -74,7 +76,9 @@ pub fn explain(
         Teller { snapshot, stories: Vec::new(), since: Instant::now(), target: None, limits_told: 0 };
     let raw = parts.clone();
     let ingress = &snapshot.ingress;
-    let sizes = ingress.limits.judge(&parts).map_err(Unreceivable::Head);
+    let length = content_length(&parts.headers);
+    let announced = if length > Some(snapshot.protocol.body) { Err(Reason::BodyTooLarge) } else { Ok(()) };
+    let sizes = announced.and_then(|()| ingress.limits.judge(&parts)).map_err(Unreceivable::Head);
     let received = match sizes.and_then(|()| ingress.receive(&mut parts, socket, secure)) {
         Ok(received) => received,
         Err(fault) => {
@@ -101,22 +105,34 @@ pub fn explain(
         now,
     };
     teller.target = Some(received.target.path().to_owned());
+    if let Some((id, preflight)) = snapshot.preflight(&head) {
+        notes.route = Some(id);
+        notes.record(StageId::Route, Verdict::Passed);
+        teller.tell_preflight(&notes, &head, &preflight);
+        return Explanation {
+            status: Some(preflight.status.as_u16()),
+            ..conclude(&notes, None, teller.stories)
+        };
+    }
     let mut outcome = snapshot.admit(&head, &mut notes, &mut teller);
     if let Err(Halt::KeysNeeded(source)) = &outcome {
         refresh(source);
         outcome = snapshot.admit(&head, &mut notes, &mut teller);
     }
     let denial = match outcome {
-        Ok(admitted) => {
-            let whole = Whole {
-                parts: &parts,
-                received: &received,
-                socket,
-                has_body: !body.is_empty(),
-                detail: Detail::Explanation,
-            };
-            examine(snapshot, admitted, &head, &whole, body, &mut notes, &mut teller).err()
-        }
+        Ok(admitted) => match teller.tell_length(&mut notes, length, admitted.route().forward.body) {
+            Some(denial) => Some(denial),
+            None => {
+                let whole = Whole {
+                    parts: &parts,
+                    received: &received,
+                    socket,
+                    has_body: !body.is_empty(),
+                    detail: Detail::Explanation,
+                };
+                examine(snapshot, admitted, &head, &whole, body, &mut notes, &mut teller).err()
+            }
+        },
         Err(Halt::Denied(denial)) => Some(denial),
         Err(Halt::KeysNeeded(_)) => Some(Denial::new(StageId::Authenticate, Reason::KeysUnavailable)),
     };
@@ -151,9 +167,14 @@ fn conclude(notes: &Notes, denial: Option<Denial>, stages: Vec<StageStory>) -> E
         decision: judgement.decision.name(),
         status: denial.map(|denial| notes.status_of(denial.reason).as_u16()),
         stage: judgement.stage.map(StageId::name),
-        reason_code: judgement.reason.map(portcullis_core::Reason::code),
+        reason_code: judgement.reason.map(Reason::code),
         stages,
     }
+}
+
+/// How long the body is said to be.
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// Tells what was received and in which form the stages see it.
@@ -211,6 +232,29 @@ impl Observer for Teller<'_> {
 }
 
 impl Teller<'_> {
+    /// Tells of a body that the route would not take. Only its length is known; of a body without one, nothing is.
+    fn tell_length(&mut self, notes: &mut Notes, length: Option<u64>, limit: u64) -> Option<Denial> {
+        let length = length.filter(|length| *length > limit)?;
+        let (stage, reason) = (StageId::Forward, Reason::BodyTooLarge);
+        notes.record(stage, Verdict::Denied(reason));
+        let seen = Map::from_iter([
+            ("content_length".to_owned(), json!(length)),
+            ("limit".to_owned(), json!(limit)),
+        ]);
+        self.tell(stage, notes, Vec::new(), seen);
+        Some(Denial::new(stage, reason))
+    }
+
+    /// Tells what browsers are granted.
+    fn tell_preflight(&mut self, notes: &Notes, head: &Head<'_>, preflight: &Preflight) {
+        let (rules, mut seen) = self.route(notes);
+        let text = |value: &HeaderValue| json!(String::from_utf8_lossy(value.as_bytes()));
+        let wanted = head.headers.get(ACCESS_CONTROL_REQUEST_METHOD);
+        seen.extend(wanted.map(|wanted| ("preflight_for".to_owned(), text(wanted))));
+        seen.extend(preflight.headers.iter().map(|(name, value)| (name.to_string(), text(value))));
+        self.tell(StageId::Route, notes, rules, seen);
+    }
+
     fn tell(&mut self, stage: StageId, notes: &Notes, rules: Vec<String>, seen: Map<String, Value>) {
         let took = self.since.elapsed();
         let verdict = notes.verdict(stage);

@@ -7,6 +7,7 @@
 pub mod admit;
 pub mod examine;
 pub mod explain;
+pub mod fields;
 pub mod metrics;
 pub mod receive;
 pub mod router;
@@ -16,9 +17,10 @@ pub mod template;
 
 pub use admit::{Admitted, Halt, Observer, Unobserved};
 pub use examine::{AnswerExamination, AnswerExamined, Cleared, Examined, Pending, Whole};
+pub use fields::FieldRules;
 pub use metrics::Metrics;
 pub use portcullis_waf::stage::{Detail, Scanning};
-pub use receive::{FieldRules, Host, Ingress, Received, Unreceivable};
+pub use receive::{Host, Ingress, Received, Unreceivable};
 pub use router::{HostPattern, Parameters, RouteMatcher, Router};
 pub use snapshot::{RouteLimits, RoutePlan, Service, Snapshot};
 pub use template::PathTemplate;

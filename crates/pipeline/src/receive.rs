@@ -1,13 +1,12 @@
 //! From what hyper parsed to the one view of the request that every stage judges and the service receives.
 
-use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, UPGRADE};
+use http::header::{CONTENT_LENGTH, COOKIE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
-use portcullis_core::{NameSieve, Peer, Reason, StageId, Target, TargetError, TargetRules};
-use smallvec::SmallVec;
+use portcullis_core::{Peer, Reason, StageId, Target, TargetError, TargetRules};
 
+use crate::fields::FieldRules;
 use crate::settings::{ClientAddress, HeadLimits};
 
 /// How requests are brought into their one form.
@@ -132,7 +131,7 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-/// The host that a request is for, in lower case.
+/// The host that a request is for, in lower case and without the final dot of an absolute name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
     authority: HeaderValue,
@@ -203,8 +202,17 @@ impl Host {
             }
             _ => false,
         };
-        if name.is_empty() || !port_is_fine || !is_host_name(name) {
+        // A final dot says that the name is absolute (RFC 1034 section 3.1), which every host of a request is. It is taken
+        // off once, here: routes, policies and the service see one name.
+        let absolute = name.strip_suffix(b".");
+        let name = absolute.unwrap_or(name);
+        if name.is_empty() || name.ends_with(b".") || !port_is_fine || !is_host_name(name) {
             return Err(Reason::BadHost);
+        }
+        if absolute.is_some() {
+            let authority = HeaderValue::from_bytes(&[name, port].concat().to_ascii_lowercase());
+            let authority = authority.map_err(|_| Reason::BadHost)?;
+            return Ok(Self { authority, name_end: name.len(), is_the_field: false });
         }
         if bytes.iter().any(u8::is_ascii_uppercase) {
             let lower = HeaderValue::from_bytes(&bytes.to_ascii_lowercase()).map_err(|_| Reason::BadHost)?;
@@ -223,207 +231,12 @@ fn is_host_name(name: &[u8]) -> bool {
     }
 }
 
-/// What is done with a header field on its way in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum FieldRule {
-    /// Concerns this connection only (RFC 9110 section 7.6.1).
-    HopByHop,
-    /// The gateway alone says this to the service.
-    Owned,
-    /// Read and removed here.
-    Expect,
-    /// Another spelling of what a policy, a route or a method of authentication judges by.
-    Alias,
-}
-
-const HOP_BY_HOP: [&str; 9] = [
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "proxy-authorization",
-    "proxy-authenticate",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
-
-/// Fields by which a service may believe the gateway: never the client's to set.
-const OWNED: [&str; 15] = [
-    "forwarded",
-    "via",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
-    "x-forwarded-proto",
-    "x-forwarded-server",
-    "x-real-ip",
-    "x-client-ip",
-    "true-client-ip",
-    "x-original-url",
-    "x-rewrite-url",
-    "x-forwarded-client-cert",
-    "x-request-id",
-];
-
-/// Fields that `Connection` may not name: making them vanish would change what the request means
-/// (RFC 9110 section 7.6.1 forbids it to senders).
-const NEVER_HOP_BY_HOP: [&str; 10] = [
-    "host",
-    "content-length",
-    "transfer-encoding",
-    "content-type",
-    "content-encoding",
-    "authorization",
-    "cookie",
-    "origin",
-    "cache-control",
-    "forwarded",
-];
-
-/// Which header fields do not pass, found in one walk over the names.
-#[derive(Debug)]
-pub struct FieldRules {
-    sieve: NameSieve,
-    rules: HashMap<Box<str>, FieldRule>,
-    /// What requests are judged by, as the configuration spells it.
-    judged: HashSet<Box<str>>,
-    /// Whether someone asks what was removed.
-    keeps_removed: bool,
-}
-
-/// The one spelling of a name and its aliases.
-fn folded(name: &str) -> String {
-    name.replace('_', "-")
-}
-
-/// What the removed fields said about this connection.
-#[derive(Debug, Default)]
-struct HopByHop {
-    upgrade: Option<HeaderValue>,
-    takes_trailers: bool,
-    removed: Vec<(HeaderName, HeaderValue)>,
-}
-
-impl FieldRules {
-    /// The rules, with further names: those that the configuration gives to the gateway, and those that it judges
-    /// requests by. Of the latter other spellings, `_` for `-`, are removed: the service might read what nobody judged.
-    #[must_use]
-    pub fn new<'n>(
-        owned_by_configuration: impl IntoIterator<Item = &'n HeaderName>,
-        judged: impl IntoIterator<Item = &'n HeaderName>,
-    ) -> Self {
-        let mut rules: HashMap<Box<str>, FieldRule> = HashMap::new();
-        // A name of one word has no other spelling.
-        let judged = judged.into_iter().map(HeaderName::as_str).filter(|name| name.contains(['-', '_']));
-        let judged: HashSet<Box<str>> = judged.map(Into::into).collect();
-        rules.extend(judged.iter().map(|name| (folded(name).into(), FieldRule::Alias)));
-        rules.extend(HOP_BY_HOP.map(|name| (name.into(), FieldRule::HopByHop)));
-        rules.extend(OWNED.map(|name| (name.into(), FieldRule::Owned)));
-        rules.insert("expect".into(), FieldRule::Expect);
-        rules.extend(
-            owned_by_configuration.into_iter().map(|name| (folded(name.as_str()).into(), FieldRule::Owned)),
-        );
-        let sieve = NameSieve::new(rules.keys().map(AsRef::as_ref));
-        Self { sieve, rules, judged, keeps_removed: false }
-    }
-
-    /// Has the removed fields kept beside the others, for the scanner, which sees requests as they came.
-    #[must_use]
-    pub fn keeping_removed(self, keeps_removed: bool) -> Self {
-        Self { keeps_removed, ..self }
-    }
-
-    /// Whether a field of this name must not reach a service. Services that read their headers from an
-    /// environment (CGI, WSGI) take `_` for `-`, so both spellings are one name.
-    #[must_use]
-    pub fn removes(&self, name: &HeaderName) -> bool {
-        self.rule(name).is_some()
-    }
-
-    fn rule(&self, name: &HeaderName) -> Option<FieldRule> {
-        if !self.sieve.passes(name) {
-            return None;
-        }
-        let text = name.as_str();
-        let rule =
-            if text.contains('_') { self.rules.get(folded(text).as_str()) } else { self.rules.get(text) };
-        rule.copied().filter(|rule| *rule != FieldRule::Alias || !self.judged.contains(text))
-    }
-
-    fn clean(&self, headers: &mut HeaderMap, version: Version) -> Result<HopByHop, Reason> {
-        let mut hop = HopByHop::default();
-        let mut removed: SmallVec<[HeaderName; 8]> = SmallVec::new();
-        for name in headers.keys() {
-            match self.rule(name) {
-                None => {}
-                Some(FieldRule::HopByHop) if name == CONNECTION => {
-                    nominated(headers, &mut removed)?;
-                    removed.push(CONNECTION);
-                }
-                Some(FieldRule::HopByHop | FieldRule::Owned | FieldRule::Alias) => removed.push(name.clone()),
-                Some(FieldRule::Expect) => {
-                    let is_continue =
-                        |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
-                    if name == EXPECT && !headers.get_all(EXPECT).iter().all(is_continue) {
-                        return Err(Reason::ExpectationFailed);
-                    }
-                    removed.push(name.clone());
-                }
-            }
-        }
-        if removed.is_empty() {
-            return Ok(hop);
-        }
-        hop.takes_trailers = has_token(headers, &http::header::TE, "trailers");
-        if version == Version::HTTP_11 && has_token(headers, &CONNECTION, "upgrade") {
-            hop.upgrade = headers.get(UPGRADE).cloned();
-        }
-        for name in removed {
-            if self.keeps_removed {
-                let values = headers.get_all(&name).iter();
-                hop.removed.extend(values.map(|value| (name.clone(), value.clone())));
-            }
-            headers.remove(name);
-        }
-        Ok(hop)
-    }
-}
-
-/// The fields that `Connection` declares to concern this connection only.
-fn nominated(headers: &HeaderMap, removed: &mut SmallVec<[HeaderName; 8]>) -> Result<(), Reason> {
-    for token in tokens(headers, &CONNECTION) {
-        if token.eq_ignore_ascii_case("close")
-            || token.eq_ignore_ascii_case("keep-alive")
-            || token.eq_ignore_ascii_case("upgrade")
-        {
-            continue;
-        }
-        if NEVER_HOP_BY_HOP.iter().any(|name| token.eq_ignore_ascii_case(name)) {
-            return Err(Reason::Smuggling);
-        }
-        removed.push(HeaderName::try_from(token).map_err(|_| Reason::MalformedRequest)?);
-    }
-    Ok(())
-}
-
-fn has_token(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
-    tokens(headers, name).any(|token| token.eq_ignore_ascii_case(wanted))
-}
-
-fn tokens<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
-    headers
-        .get_all(name)
-        .iter()
-        .flat_map(|value| value.to_str().unwrap_or_default().split(','))
-        .map(str::trim)
-        .filter(|token| !token.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
+    use http::HeaderName;
+
     use super::*;
+    use crate::fields::NEVER_HOP_BY_HOP;
 
     fn ingress() -> Ingress {
         let configured = [HeaderName::from_static("x-auth-subject")];
@@ -531,9 +344,10 @@ mod tests {
         assert_eq!(refused(builder().uri("http://a/x").header("host", "b")), Some(Reason::BadHost));
         assert_eq!(refused(builder().uri("http://a/x").header("host", "A")), None);
         assert_eq!(refused(builder().uri("http://a/x")), None);
-        for wrong in
-            ["", "a b", "a/b", "a:", "a:65536", "a:123456", "a:1:2", "[::1", "[::1]x", "user@a", "a\\b"]
-        {
+        for wrong in [
+            "", "a b", "a/b", "a:", "a:65536", "a:123456", "a:1:2", "[::1", "[::1]x", "user@a", "a\\b", ".",
+            "a..", "..", ".:80",
+        ] {
             assert_eq!(refused(builder().uri("/a").header("host", wrong)), Some(Reason::BadHost), "{wrong}");
         }
         assert_eq!(refused(builder().uri("/a").header("host", "[::1]:80")), None);

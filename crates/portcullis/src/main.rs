@@ -34,7 +34,7 @@ enum Command {
     Demo(commands::demo::Arguments),
     /// Writes a commented configuration to start from.
     Init(commands::init::Arguments),
-    /// Prints the JSON Schema of the configuration, for editors.
+    /// Prints the JSON Schema of the configuration, for editors; or the Cedar schema of one configuration, for policies.
     Schema(commands::schema::Arguments),
     /// Makes API keys.
     Keys(commands::keys::Arguments),

@@ -3,12 +3,14 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
+use std::time::Duration;
 
 use http::HeaderValue;
 use portcullis_core::Reason;
+use portcullis_pipeline::settings::Protocol;
 
 use crate::tunnel::Tunnel;
-use crate::wire::{Answering, GuardHandle};
+use crate::wire::{Answering, CoarseClock, GuardHandle};
 
 /// One client's connection.
 #[derive(Debug)]
@@ -20,21 +22,29 @@ pub(crate) struct Client {
     /// HTTP/1 only.
     pub(crate) guard: Option<GuardHandle>,
     exchanges: Cell<usize>,
-    abandoned: Cell<u32>,
+    /// Whether there ever was an exchange.
+    has_asked: Cell<bool>,
+    abandoned: Abandoned,
     give_up_at: Cell<Option<u64>>,
     /// What the connection becomes once the answer that says so is out.
     pub(crate) tunnel: RefCell<Option<Tunnel>>,
 }
 
 impl Client {
-    pub(crate) const fn new(socket: SocketAddr, secure: bool, guard: Option<GuardHandle>) -> Self {
+    pub(crate) const fn new(
+        socket: SocketAddr,
+        secure: bool,
+        guard: Option<GuardHandle>,
+        clock: CoarseClock,
+    ) -> Self {
         Self {
             socket,
             secure,
             address: OnceCell::new(),
             guard,
             exchanges: Cell::new(0),
-            abandoned: Cell::new(0),
+            has_asked: Cell::new(false),
+            abandoned: Abandoned { clock, count: Cell::new(0), since: Cell::new(0) },
             give_up_at: Cell::new(None),
             tunnel: RefCell::new(None),
         }
@@ -53,6 +63,7 @@ impl Client {
     /// Counts an exchange, until the token is dropped with the body of its answer.
     pub(crate) fn begin(self: &Rc<Self>) -> UnderWay {
         self.exchanges.set(self.exchanges.get() + 1);
+        self.has_asked.set(true);
         UnderWay { client: Rc::clone(self), is_answered: false }
     }
 
@@ -61,10 +72,17 @@ impl Client {
         self.exchanges.get()
     }
 
-    /// How many exchanges the client gave up before they were answered. With HTTP/2 that costs a client next to
+    /// How long the client may be silent while nothing is under way. One that has not asked for anything yet is not
+    /// given longer than one that has begun to.
+    pub(crate) fn patience(&self, protocol: &Protocol) -> Duration {
+        let idle = protocol.idle_timeout;
+        if self.has_asked.get() { idle } else { idle.min(protocol.header_timeout) }
+    }
+
+    /// How many exchanges the client gave up lately before they were answered. With HTTP/2 that costs a client next to
     /// nothing and the service a request each (CVE-2023-44487).
     pub(crate) fn abandoned(&self) -> u32 {
-        self.abandoned.get()
+        self.abandoned.count.get()
     }
 
     /// Whether the connection leaves HTTP with the present answer.
@@ -120,7 +138,53 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         self.client.exchanges.set(self.client.exchanges.get().saturating_sub(1));
         if !self.is_answered {
-            self.client.abandoned.set(self.client.abandoned.get().saturating_add(1));
+            self.client.abandoned.add_one();
         }
+    }
+}
+
+/// Counts for a minute, then anew: browsers give requests up too, and their connections live long.
+#[derive(Debug)]
+struct Abandoned {
+    clock: CoarseClock,
+    count: Cell<u32>,
+    /// When the minute began, in the worker's time.
+    since: Cell<u64>,
+}
+
+impl Abandoned {
+    /// The time in which [`Client::abandoned`] counts, in milliseconds.
+    const WINDOW: u64 = 60_000;
+
+    fn add_one(&self) {
+        let now = self.clock.now();
+        if now.saturating_sub(self.since.get()) >= Self::WINDOW {
+            self.since.set(now);
+            self.count.set(0);
+        }
+        self.count.set(self.count.get().saturating_add(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_gave_up_is_forgotten_after_a_minute() {
+        let clock = CoarseClock::default();
+        let client = Rc::new(Client::new(SocketAddr::from(([192, 0, 2, 1], 1)), false, None, clock.clone()));
+        let mut most = 0;
+        // A day of a client that gives two requests up each second and has one answered in between.
+        for at in (0..86_400_000).step_by(1_000) {
+            clock.set(at);
+            drop((client.begin(), client.begin()));
+            client.begin().answered();
+            most = most.max(client.abandoned());
+        }
+        assert_eq!(most, 120, "two each second, in a minute");
+        // And one that does so as fast as it can.
+        (0..1_000).for_each(|_| drop(client.begin()));
+        assert!(client.abandoned() >= 1_000);
     }
 }

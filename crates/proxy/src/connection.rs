@@ -2,6 +2,7 @@
 
 mod http2;
 mod lent;
+mod open_head;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -62,7 +63,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, entrance: Entrance, stream: TcpStr
         Spoken::Http1 => (false, Bytes::new(), transport),
         Spoken::Unknown => {
             let mut transport = transport;
-            timer.reset(protocol.idle_timeout);
+            timer.reset(protocol.header_timeout.min(protocol.idle_timeout));
             let Some(Ok((is_http2, ahead))) =
                 unless_draining(&worker, &mut timer, listen(&mut transport)).await
             else {
@@ -214,7 +215,8 @@ impl Http1 {
         let limits = Limits { head: self.protocol.head, max_body: self.protocol.body };
         let mut guard = Guard::new(io, limits, self.worker.deadlines.clock());
         let handle = guard.handle();
-        let client = Rc::new(Client::new(socket, secure, Some(handle.clone())));
+        let client =
+            Rc::new(Client::new(socket, secure, Some(handle.clone()), self.worker.deadlines.clock()));
         loop {
             // Boxed, all that a connection at rest does not need.
             let (stopped, paused) = Box::pin(self.converse(guard, &handle, &client)).await;
@@ -222,7 +224,7 @@ impl Http1 {
                 return Box::pin(self.close(stopped, paused, &handle, &client)).await;
             }
             guard = paused.rest();
-            if !self.is_called(&mut guard).await {
+            if !self.is_called(&mut guard, &client).await {
                 let paused = Paused { io: guard, ahead: Bytes::new() };
                 return Box::pin(self.close(Stopped::Expired, paused, &handle, &client)).await;
             }
@@ -230,9 +232,9 @@ impl Http1 {
     }
 
     /// Waits for the client to send again. `false` when it does not.
-    async fn is_called(&mut self, guard: &mut Guard<Rewound<Transport>>) -> bool {
+    async fn is_called(&mut self, guard: &mut Guard<Rewound<Transport>>, client: &Client) -> bool {
         let idle_since = self.idle_since.unwrap_or_else(|| self.worker.deadlines.now());
-        self.timer.set_end(idle_since.saturating_add(millis(self.protocol.idle_timeout)));
+        self.timer.set_end(idle_since.saturating_add(millis(client.patience(&self.protocol))));
         let call = std::future::poll_fn(|cx| guard.poll_call(cx));
         matches!(unless_draining(&self.worker, &mut self.timer, call).await, Some(Ok(true)))
     }
@@ -292,7 +294,7 @@ impl Http1 {
             (handle.since().saturating_add(millis(self.protocol.header_timeout)), Stopped::TooSlow)
         } else {
             let since = *self.idle_since.get_or_insert(now);
-            let end = since.saturating_add(millis(self.protocol.idle_timeout));
+            let end = since.saturating_add(millis(client.patience(&self.protocol)));
             let rest = since.saturating_add(millis(REST_AFTER));
             if rest < end && handle.is_flushed() { (rest, Stopped::AtRest) } else { (end, Stopped::Expired) }
         };

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Instant;
 
-use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
+use http::header::ORIGIN;
 use http::{HeaderValue, Method, Request, Response, StatusCode, request};
 use hyper::body::{Body, Incoming};
 use portcullis_core::{Clock, Denial, Head, Notes, PrincipalKind, Reason, StageId, SystemClock, Verdict};
@@ -210,19 +210,13 @@ fn may_be_forwarded(current: &Current, route: &RoutePlan, incoming: &Incoming) -
     if announced > route.forward.body { Err(Reason::BodyTooLarge) } else { Ok(()) }
 }
 
-/// A CORS preflight carries no credential; the gateway answers it for the route that it asks about.
+/// The gateway answers preflights itself.
 fn answer_preflight(
     current: &Current,
     head: &Head<'_>,
     account: &mut Account,
 ) -> Option<Response<ResponseBody>> {
-    if head.method != Method::OPTIONS {
-        return None;
-    }
-    let wanted = head.headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;
-    let wanted = Method::from_bytes(wanted.as_bytes()).ok()?;
-    let (id, _) = current.snapshot.router.find(&Head { method: &wanted, ..*head }).ok()?;
-    let preflight = current.snapshot.route(id)?.hardening.preflight(head.method, head.headers)?;
+    let (id, preflight) = current.snapshot.preflight(head)?;
     account.notes.route = Some(id);
     account.notes.record(StageId::Route, Verdict::Passed);
     account.status = Some(preflight.status);

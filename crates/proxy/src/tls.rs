@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use portcullis_pipeline::settings::{ListenerTls, UpstreamProtocol, UpstreamTls};
 use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
-use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 
@@ -20,8 +20,7 @@ pub struct TlsError(String);
 /// When a file cannot be read, holds no certificate or key, or the two do not fit.
 pub(crate) fn server_config(tls: &ListenerTls) -> Result<Arc<ServerConfig>, TlsError> {
     let chain = certificates(&tls.certificate)?;
-    let key = PrivateKeyDer::from_pem_file(&tls.key)
-        .map_err(|error| TlsError(format!("no private key in `{}`: {error}", tls.key.display())))?;
+    let key = private_key(&tls.key)?;
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| TlsError(error.to_string()))?
@@ -75,12 +74,28 @@ pub(crate) fn client_config(
     Ok(Arc::new(config))
 }
 
+/// Some of the parser's words are lists of bytes.
+fn in_words(error: &pem::Error) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => "a block is not closed by its `-----END` line".to_owned(),
+        pem::Error::IllegalSectionStart { .. } => "a `-----BEGIN` line is not complete".to_owned(),
+        pem::Error::NoItemsFound => "it must be a PEM file".to_owned(),
+        other => other.to_string(),
+    }
+}
+
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let unreadable = |error| TlsError(format!("no certificate in `{}`: {error}", path.display()));
+pub(crate) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_file(path)
+        .map_err(|error| TlsError(format!("no private key in `{}`: {}", path.display(), in_words(&error))))
+}
+
+pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let unreadable =
+        |error| TlsError(format!("no certificate in `{}`: {}", path.display(), in_words(&error)));
     let chain: Vec<_> = CertificateDer::pem_file_iter(path)
         .map_err(unreadable)?
         .collect::<Result<_, _>>()

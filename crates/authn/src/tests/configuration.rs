@@ -59,7 +59,7 @@ fn wrong_jwt_methods_are_refused() {
             "HS512",
         ),
         (
-            json!({ "keys": { "jwks_url": "https://example.com/" }, "refresh": { "every": "1s" } }),
+            json!({ "keys": { "jwks_url": "https://example.com/" }, "refresh": { "every": "1s", "cool_down": "30s" } }),
             "refresh.every",
             "shorter",
         ),

@@ -105,6 +105,22 @@ fn a_key_without_an_id_serves_tokens_with_any() {
     let set = KeySet::from_pem(&signer.pem()).unwrap();
     assert_eq!(set.lookup(Some("anything"), Algorithm::Es256), Candidates::Some);
     assert!(set.verify(Some("anything"), Algorithm::Es256, b"m", &signer.sign(b"m")));
+    let long = "k".repeat(257);
+    for implausible in ["", "../../x", "..", "a\\..", "a\0", long.as_str()] {
+        assert_eq!(set.lookup(Some(implausible), Algorithm::Es256), Candidates::UnknownId, "{implausible}");
+        assert!(!set.verify(Some(implausible), Algorithm::Es256, b"m", &signer.sign(b"m")));
+    }
+}
+
+#[test]
+fn beside_keys_with_ids_one_without_serves_tokens_without_only() {
+    let (named, nameless) = (Signer::new("a"), Signer::new("gone"));
+    let mut jwk = nameless.jwk();
+    jwk.as_object_mut().unwrap().remove("kid");
+    let set = KeySet::from_jwks(&document(&[named.jwk(), jwk])).unwrap();
+    assert_eq!(set.lookup(Some("b"), Algorithm::Es256), Candidates::UnknownId);
+    assert!(set.verify(None, Algorithm::Es256, b"m", &nameless.sign(b"m")));
+    assert!(!set.verify(Some("b"), Algorithm::Es256, b"m", &nameless.sign(b"m")));
 }
 
 #[test]

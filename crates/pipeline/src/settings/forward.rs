@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::protocol::{LARGEST_BODY, positive};
+use crate::fields::may_carry_identity;
 
 /// How a request that passed is handed to its service.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -23,13 +24,15 @@ pub struct RawForward {
     pub body: Option<ByteSize>,
     /// Protocols to which a connection may be upgraded, by their names in `Upgrade`.
     pub upgrades: Vec<String>,
-    /// Whether the service sees the client's `Host`. Otherwise it sees the target's.
+    /// Whether the service sees the client's `Host`, in lower case and without a final dot. Otherwise it sees the
+    /// target's.
     pub preserve_host: bool,
     /// The fields in which the service is told who the client is.
     pub forwarded: ForwardedFields,
     /// Headers that tell the service who the caller is: from a header name to what it carries
     /// (`subject`, `issuer`, `method`, `kind`, `roles`, `scopes`, or `claim:NAME`). What clients send under these
-    /// names never reaches any service.
+    /// names never reaches any service. Headers that make a request what it is, such as `Host` or `Content-Type`, and
+    /// those that the gateway sets itself are refused.
     pub identity: BTreeMap<String, String>,
 }
 
@@ -195,6 +198,9 @@ impl Forward {
         for (name, source) in &raw.identity {
             let place = path.key("identity").key(name);
             match (HeaderName::try_from(name.as_str()), IdentitySource::parse(source)) {
+                (Ok(name), Some(_)) if !may_carry_identity(&name) => problems
+                    .error(&place, format!("`{name}` has a meaning of its own and cannot name the caller"))
+                    .suggest("choose another header, for example `X-Auth-Subject`"),
                 (Ok(name), Some(source)) => identity.push((name, source)),
                 (Err(_), _) => {
                     problems.error(&place, format!("`{name}` is not a header name"));

@@ -128,7 +128,9 @@ pub(super) fn existing(
     problems: &mut Problems,
 ) -> PathBuf {
     if let Err(problem) = folder.read(named) {
-        problems.error(place, problem);
+        problems
+            .error(place, problem)
+            .suggest("name a PEM file; relative paths start at the folder of the configuration");
     }
     folder.resolve(named)
 }

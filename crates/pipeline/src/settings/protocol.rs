@@ -31,7 +31,8 @@ pub struct RawProtocol {
     /// load balancer that speaks the PROXY protocol, the client is the address that it names. The connections of
     /// `client_address.trusted_proxies` are not counted by address: each carries many clients.
     pub connections_per_address: u32,
-    /// How long a client may take to send a request's header section; then 408.
+    /// How long a client may take to send a request's header section; then 408, or with HTTP/2 the end of the connection.
+    /// No longer may a new connection wait for its first request.
     pub header_timeout: Period,
     /// How long a client may pause while it sends a request body; then 408.
     pub body_timeout: Period,
@@ -49,7 +50,7 @@ pub struct RawProtocol {
 pub struct RawHttp2 {
     /// How many streams a connection may have open at once.
     pub streams: u32,
-    /// How many streams a client may reset before they are answered; then the connection is closed
+    /// How many streams a client may reset within a minute before they are answered; then the connection is closed
     /// with ENHANCE_YOUR_CALM (CVE-2023-44487, rapid reset).
     pub resets: u32,
 }
@@ -155,7 +156,7 @@ pub struct Protocol {
 pub struct Http2Limits {
     /// Open streams per connection.
     pub streams: u32,
-    /// Resets before an answer, per connection.
+    /// Resets before an answer, per connection and minute.
     pub resets: u32,
 }
 

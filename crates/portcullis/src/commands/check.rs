@@ -17,7 +17,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let compiled = super::compile(&arguments.config, None);
+    let compiled = super::compile_to_run(&arguments.config, None);
     let is_sound = compiled.snapshot.is_some();
     match arguments.format {
         Format::Json => output::line(&format!("{:#}", report::json(&compiled.document, &compiled.problems)))?,

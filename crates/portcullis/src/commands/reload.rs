@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
 /// Checks first, so that what is wrong is said with the lines it is about; then has the gateway take it, and says whether
 /// it did: it may have another environment, or listeners that cannot change.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let compiled = super::compile(&arguments.config, None);
+    let compiled = super::compile_to_run(&arguments.config, None);
     output::problems(&compiled);
     if compiled.snapshot.is_none() {
         output::complaint("error: the configuration is not sound; the gateway keeps the one it has");

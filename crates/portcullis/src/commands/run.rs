@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let compiled = super::compile(&arguments.config, None);
+    let compiled = super::compile_to_run(&arguments.config, None);
     output::problems(&compiled);
     let Some(unrecorded) = compiled.snapshot else { return Ok(ExitCode::FAILURE) };
     let snapshot = unrecorded.open(None).context("the audit log cannot be opened")?;
@@ -106,7 +106,7 @@ impl Running {
     /// Takes the configuration anew; a bad one is refused, and the old one stays. Says why it was refused.
     fn take(&self, config: &Path) -> Option<String> {
         let old = self.gateway.snapshot();
-        let mut compiled = super::compile(config, Some(&old));
+        let mut compiled = super::compile_to_run(config, Some(&old));
         let unrecorded = compiled.snapshot.take();
         output::problems(&compiled);
         let outcome = unrecorded

@@ -8,6 +8,7 @@ mod draining;
 mod explain;
 mod findings;
 mod operator;
+mod rehearsal;
 mod reload;
 mod waf;
 mod waf_rules;

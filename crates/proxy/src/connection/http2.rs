@@ -38,23 +38,23 @@ enum Stopped {
     Done,
     /// hyper gave up; it has said why.
     Failed,
-    /// The client gave up too many requests before they were answered.
-    TooManyResets,
+    /// The client gave up too many requests before they were answered, or never came to the end of a head.
+    WornOut,
 }
 
 impl Http2 {
     pub(super) async fn serve(mut self, io: Rewound<Transport>, socket: SocketAddr, secure: bool) {
-        let io = Lent::new(io);
-        let client = Rc::new(Client::new(socket, secure, None));
-        let stopped = self.exchange(io.clone(), client).await;
+        let io = Lent::new(io, self.worker.deadlines.clock());
+        let client = Rc::new(Client::new(socket, secure, None, self.worker.deadlines.clock()));
+        let stopped = self.exchange(&io, client).await;
         self.timer.reset(self.protocol.header_timeout);
         let farewell = async {
             match stopped {
                 Stopped::Done => return Ok(false),
                 Stopped::Failed => {}
                 // Within a frame that the client has not read, another would only be a part of that one.
-                Stopped::TooManyResets if io.is_flushed() => io.clone().write_all(CALM_DOWN).await?,
-                Stopped::TooManyResets => {}
+                Stopped::WornOut if io.is_flushed() => io.clone().write_all(CALM_DOWN).await?,
+                Stopped::WornOut => {}
             }
             io.clone().shutdown().await?;
             Ok::<_, io::Error>(true)
@@ -65,11 +65,11 @@ impl Http2 {
         }
     }
 
-    async fn exchange(&mut self, io: Lent<Rewound<Transport>>, client: Rc<Client>) -> Stopped {
+    async fn exchange(&mut self, io: &Lent<Rewound<Transport>>, client: Rc<Client>) -> Stopped {
         let (worker, exchanges) = (Rc::clone(&self.worker), Rc::clone(&client));
         let service =
             service_fn(move |request| exchange::serve(Rc::clone(&worker), Rc::clone(&exchanges), request));
-        let mut connection = Box::pin(self.builder().serve_connection(TokioIo::new(io), service));
+        let mut connection = Box::pin(self.builder().serve_connection(TokioIo::new(io.clone()), service));
         let mut is_closing = false;
         let mut idle_since = Some(self.worker.deadlines.now());
         std::future::poll_fn(|cx| {
@@ -81,16 +81,22 @@ impl Http2 {
                 return Poll::Ready(if outcome.is_ok() { Stopped::Done } else { Stopped::Failed });
             }
             if client.abandoned() > self.protocol.http2.resets {
-                return Poll::Ready(Stopped::TooManyResets);
+                return Poll::Ready(Stopped::WornOut);
             }
-            if client.exchanges() > 0 {
+            let end = if client.exchanges() > 0 {
                 idle_since = None;
-                self.timer.set_end(client.patience_ends());
+                client.patience_ends()
             } else {
                 let since = *idle_since.get_or_insert(self.worker.deadlines.now());
-                self.timer.set_end(since.saturating_add(millis(self.protocol.idle_timeout)));
-            }
-            self.timer.poll_expired(cx).map(|()| Stopped::Done)
+                since.saturating_add(millis(client.patience(&self.protocol)))
+            };
+            let end_of_head = io
+                .head_since()
+                .map_or(u64::MAX, |since| since.saturating_add(millis(self.protocol.header_timeout)));
+            self.timer.set_end(end.min(end_of_head));
+            self.timer
+                .poll_expired(cx)
+                .map(|()| if end_of_head < end { Stopped::WornOut } else { Stopped::Done })
         })
         .await
     }

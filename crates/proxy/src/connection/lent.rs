@@ -8,6 +8,9 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::open_head::OpenHead;
+use crate::wire::CoarseClock;
+
 /// A connection that can be spoken on after hyper is done with it: hyper's HTTP/2 does not give it back. Clones are the
 /// same connection.
 #[derive(Debug)]
@@ -20,11 +23,18 @@ struct Shared<IO> {
     io: RefCell<IO>,
     /// Whether everything that was written has been flushed. HTTP/2 flushes whole frames.
     is_flushed: Cell<bool>,
+    open_head: RefCell<OpenHead>,
 }
 
 impl<IO> Lent<IO> {
-    pub(super) fn new(io: IO) -> Self {
-        Self { shared: Rc::new(Shared { io: RefCell::new(io), is_flushed: Cell::new(true) }) }
+    pub(super) fn new(io: IO, clock: CoarseClock) -> Self {
+        let open_head = RefCell::new(OpenHead::new(clock));
+        Self { shared: Rc::new(Shared { io: RefCell::new(io), is_flushed: Cell::new(true), open_head }) }
+    }
+
+    /// Since when, in the worker's time, the client has been in the middle of a head.
+    pub(super) fn head_since(&self) -> Option<u64> {
+        self.shared.open_head.borrow().since()
     }
 
     /// Whether another frame may be written: the last one is out as a whole.
@@ -45,7 +55,10 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Lent<IO> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.shared.io.borrow_mut()).poll_read(cx, buffer)
+        let known = buffer.filled().len();
+        ready!(Pin::new(&mut *self.shared.io.borrow_mut()).poll_read(cx, buffer))?;
+        self.shared.open_head.borrow_mut().read(buffer.filled().get(known..).unwrap_or_default());
+        Poll::Ready(Ok(()))
     }
 }
 

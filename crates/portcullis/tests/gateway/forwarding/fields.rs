@@ -261,3 +261,110 @@ fn a_route_may_be_forwarded_in_its_own_way() {
         upstream.forget();
     }
 }
+
+/// The family `X-Forwarded-*` is the gateway's as a whole, and so is every other field by which a service may believe
+/// the gateway about the client, its address or what was asked for. A method that is not the one that was judged would
+/// be another request.
+#[test]
+fn what_services_believe_of_a_gateway_is_not_the_clients_to_say() {
+    let upstream = Upstream::start();
+    let gateway = plain(&upstream.url()).policy("forward", "{ forwarded: none }").start();
+    let owned = [
+        "X-Forwarded-User",
+        "X-Forwarded-Email",
+        "X-Forwarded-Groups",
+        "X-Forwarded-Preferred-Username",
+        "X-Forwarded-Access-Token",
+        "X-Forwarded-Uri",
+        "X-Forwarded-Method",
+        "X-Forwarded-Ssl",
+        "X-Forwarded-Scheme",
+        "X-Forwarded-Proto-Version",
+        "X_Forwarded_User",
+        "X-Forwarded_Host",
+        "X-Real-IP",
+        "X-Client-IP",
+        "X-Cluster-Client-IP",
+        "True-Client-IP",
+        "X-Original-URL",
+        "X-Rewrite-URL",
+        "X-HTTP-Method-Override",
+        "X-Method-Override",
+        "X-HTTP-Method",
+        "X_HTTP_Method_Override",
+    ];
+    let lines: String = owned.iter().map(|name| format!("{name}: DELETE\r\n")).collect();
+    assert_eq!(raw::get(gateway.address("public"), "/", &lines).status, 200);
+    assert_eq!(names(&upstream.only_request()), ["host", "x-request-id"]);
+    upstream.forget();
+    let client = h2::Client::open(gateway.address("public"));
+    let fields: Vec<_> = owned.iter().map(|name| (name.to_ascii_lowercase(), "DELETE")).collect();
+    let fields: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    assert_eq!(client.request("GET", "/", &fields).status, 200);
+    assert_eq!(names(&upstream.only_request()), ["host", "x-request-id"]);
+    upstream.forget();
+    assert_eq!(raw::get(gateway.address("public"), "/", "X-Forward: kept\r\n").status, 200);
+    assert!(upstream.only_request().has("x-forward"), "of this family are those with its whole name");
+}
+
+#[test]
+fn identity_fields_do_not_replace_what_makes_a_request() {
+    for name in [
+        "Host",
+        "Content-Length",
+        "content-type",
+        "Content-Encoding",
+        "Connection",
+        "Transfer-Encoding",
+        "TE",
+        "Trailer",
+        "Upgrade",
+        "Keep-Alive",
+        "Proxy-Connection",
+        "Expect",
+        "X-Forwarded-For",
+        "X-Forwarded-Host",
+        "X-Forwarded-Proto",
+        "Forwarded",
+        "X-Request-Id",
+        "Content_Length",
+    ] {
+        let config =
+            plain("http://127.0.0.1:9").policy("forward", format!("{{ identity: {{ {name}: subject }} }}"));
+        let refusal = setup().refuse(&config.text());
+        let said = format!("`{}` has a meaning of its own", name.to_ascii_lowercase());
+        assert!(refusal.code == Some(1) && refusal.stderr.contains(&said), "{name}: {}", refusal.stderr);
+    }
+    // What the gateway does not set itself may carry an identity.
+    let upstream = Upstream::start();
+    let identity = "{ identity: { X-Forwarded-User: kind, Authorization: kind } }";
+    let gateway = plain(&upstream.url()).policy("forward", identity).start();
+    assert_eq!(raw::get(gateway.address("public"), "/", "X-Forwarded-User: root\r\n").status, 200);
+    assert_eq!(upstream.only_request().values("x-forwarded-user"), ["anonymous"]);
+}
+
+/// `a.` is the absolute form of the name `a` (RFC 1034 section 3.1): one host, one route, one name for the service.
+#[test]
+fn a_host_with_its_final_dot_is_the_same_host() {
+    let upstream = Upstream::start();
+    let route = "{ name: all, path: \"/{*rest}\", hosts: [api.example.com] }";
+    let gateway = plain(&upstream.url()).routes(&[route]).start();
+    for (host, told) in [
+        ("api.example.com", "api.example.com"),
+        ("api.example.com.", "api.example.com"),
+        ("API.Example.COM.:8080", "api.example.com:8080"),
+    ] {
+        let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        assert_eq!(raw::request(gateway.address("public"), request).status, 200, "{host}");
+        let seen = upstream.only_request();
+        assert_eq!(seen.values("host"), [told], "{host}");
+        assert_eq!(seen.values("x-forwarded-host"), [told], "{host}");
+        upstream.forget();
+    }
+    for host in [".", "api.example.com..", "..", ".:80"] {
+        let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        assert_eq!(raw::request(gateway.address("public"), request).code(), "bad_host", "{host}");
+    }
+    let client = h2::Client::open(gateway.address("public"));
+    assert_eq!(client.request("GET", "/", &[]).status, 200);
+}

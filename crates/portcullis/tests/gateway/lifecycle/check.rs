@@ -63,17 +63,17 @@ error: there is no limit named `per-caller`
 14 |           limit: { apply: [per-caller] }
    |                            ^^^^^^^^^^ define it under `limits`
 
-error: there is another route named `all`
-  --> wrong.yaml:15:17 (services[0].routes[1].name)
-   |
-15 |       - { name: all, path: /x }
-   |                 ^^^ give each a name of its own
-
 error: the list is empty: nothing says who may use this route
   --> wrong.yaml:15:9 (services[0].routes[1].policy.authenticate.methods)
    |
 15 |       - { name: all, path: /x }
    |         ^^ name a method, or write `[anonymous]` to let everybody in
+
+error: there is another route named `all`
+  --> wrong.yaml:15:17 (services[0].routes[1].name)
+   |
+15 |       - { name: all, path: /x }
+   |                 ^^^ give each a name of its own
 
 "#;
 

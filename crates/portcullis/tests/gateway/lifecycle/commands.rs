@@ -85,6 +85,40 @@ fn the_reference_explains_every_section() {
 }
 
 #[test]
+fn the_cedar_schema_is_that_of_the_configuration() {
+    let printed = run(&examples(), &["schema", "--format", "cedar", "quickstart.yaml"]);
+    assert_eq!((printed.code, printed.stderr.as_str()), (0, ""));
+    for expected in
+        ["entity User, ApiKey, Anonymous in [Role] {", "action \"read\", \"write\";", "type Parameters = {"]
+    {
+        assert!(printed.stdout.contains(expected), "{expected} in\n{}", printed.stdout);
+    }
+
+    let text = std::fs::read_to_string(examples().join("quickstart.yaml")).unwrap();
+    let key = std::fs::read_to_string(examples().join("quickstart-jwt.pem")).unwrap();
+    let with_wrong_policy = |text: &str| {
+        let folder = folder(&[
+            ("quickstart.yaml", text),
+            ("quickstart.cedar", "permit (principal, action, resource) when { principal.nme == \"x\" };"),
+            ("quickstart-jwt.pem", &key),
+        ]);
+        run(folder.path(), &["schema", "--format", "cedar", "quickstart.yaml"])
+    };
+    let wrong = with_wrong_policy(&text);
+    assert_eq!((wrong.code, wrong.stdout), (0, printed.stdout), "the schema is what policies are mended by");
+    assert!(wrong.stderr.contains("attribute `nme`"), "{}", wrong.stderr);
+    let wrong = with_wrong_policy(&text.replace("services:", "servces:"));
+    assert_eq!((wrong.code, wrong.stdout.as_str()), (1, ""));
+    assert!(wrong.stderr.contains("did you mean `services`?"), "{}", wrong.stderr);
+
+    for usage in [&["schema", "--format", "cedar"][..], &["schema", "quickstart.yaml"]] {
+        let printed = run(&examples(), usage);
+        assert_eq!((printed.code, printed.stdout.as_str()), (2, ""), "{printed:?}");
+        assert!(printed.stderr.contains("--help"), "{}", printed.stderr);
+    }
+}
+
+#[test]
 fn the_version_is_the_packages() {
     let expected = format!("portcullis {}\n", env!("CARGO_PKG_VERSION"));
     for argument in ["version", "--version"] {

@@ -168,3 +168,63 @@ fn an_unsound_configuration_explains_nothing() {
     assert_eq!((printed.code, printed.stdout.as_str()), (1, ""));
     assert!(printed.stderr.contains("version"), "{}", printed.stderr);
 }
+
+/// A length says what would become of the body; that of a body without one shows when it comes.
+#[test]
+fn a_body_that_would_be_too_large_is_told() {
+    let quickstart = Quickstart::new();
+    let key = format!("X-API-Key: {}", quickstart.key);
+    let ask = |length: u64| {
+        let length = format!("Content-Length: {length}");
+        json(&quickstart.explain(&["-H", &key, "-H", &length, "--format", "json", "/orders/42"]))
+    };
+    // The route's own limit, 10 MiB, after everything else; and that of all routes, 100 MiB, before anything.
+    let told = ask((10 << 20) + 1);
+    assert_eq!((&told["stage"], &told["status"]), (&json!("forward"), &json!(413)));
+    assert_eq!(told["reason_code"], "body_too_large");
+    let seen = json!({ "content_length": (10 << 20) + 1, "limit": 10 << 20 });
+    assert_eq!(stage(&told, "forward")["seen"], seen);
+    assert_eq!(stage(&told, "authorize")["verdict"], "pass");
+    let told = ask((100 << 20) + 1);
+    assert_eq!((&told["stage"], &told["status"]), (&json!("protocol"), &json!(413)));
+    assert_eq!(told["reason_code"], "body_too_large");
+    let told = ask(10 << 20);
+    assert_eq!((&told["decision"], stage(&told, "forward")), (&json!("allow"), &Value::Null));
+}
+
+#[test]
+fn a_preflight_is_told_with_the_gateways_answer() {
+    let quickstart = Quickstart::new();
+    let path = quickstart.folder.path().join("quickstart.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let cors = "  response:\n    cors: { origins: [\"https://app.test\"], methods: [GET] }\n";
+    let with_cors = text.replacen("  response:\n", cors, 1);
+    assert_ne!(with_cors, text);
+    std::fs::write(&path, with_cors).unwrap();
+    let ask = |origin: &str| {
+        let origin = format!("Origin: {origin}");
+        let method = "Access-Control-Request-Method: GET";
+        json(&quickstart.explain(&[
+            "-X",
+            "OPTIONS",
+            "-H",
+            &origin,
+            "-H",
+            method,
+            "--format",
+            "json",
+            "/orders/42",
+        ]))
+    };
+    let told = ask("https://app.test");
+    assert_eq!((&told["decision"], &told["status"]), (&json!("allow"), &json!(204)));
+    let names: Vec<&str> =
+        told["stages"].as_array().unwrap().iter().map(|story| story["stage"].as_str().unwrap()).collect();
+    assert_eq!(names, ["protocol", "target", "route"], "nobody is asked who they are");
+    assert_eq!(stage(&told, "route")["rules"], json!(["order"]));
+    assert_eq!(stage(&told, "route")["seen"]["preflight_for"], "GET");
+    assert_eq!(stage(&told, "route")["seen"]["access-control-allow-origin"], "https://app.test");
+    let told = ask("https://evil.test");
+    assert_eq!(told["status"], 204);
+    assert_eq!(stage(&told, "route")["seen"]["access-control-allow-origin"], Value::Null);
+}

@@ -142,8 +142,8 @@ fn every_fault_is_found_in_one_run_and_what_follows_from_one_is_not() {
             "9 authorization.policies[0]",
             "11 policy.authenticate.methods[1]",
             "12 policy.limit.aply",
-            "15 services[0].upstream.requests",
             "15 services[0].upstream.targets[0]",
+            "15 services[0].upstream.requests",
             "18 services[0].routes[1].path",
             "19 services[0].routes[2].nmae",
             "20 services[0].routes[3].methods[0]",
@@ -217,8 +217,8 @@ fn what_no_route_asks_for_is_warned_about() {
     assert_eq!(
         warnings,
         [
-            "W6 authentication.api_keys[0].keys: there is no key, so every key is refused",
             "W6 authentication.api_keys[0].name: no route takes the method `partner`",
+            "W6 authentication.api_keys[0].keys: there is no key, so every key is refused",
             "W9 limits[1].name: no route applies the limit `unused`",
         ],
         "{found:?}"

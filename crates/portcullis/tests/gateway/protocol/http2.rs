@@ -207,6 +207,9 @@ fn endless_continuation_ends_the_connection_and_takes_no_memory() {
 fn a_header_bomb_is_refused() {
     let upstream = Upstream::start();
     let gateway = plain(&upstream.url()).start();
+    // So that what any connection needs is not counted.
+    Connection::open(gateway.address("public")).send_get(1, "/status/200").ending(1);
+    upstream.forget();
     let mut connection = Connection::open(gateway.address("public"));
     let mut block = hpack::encode(&h2raw::request_fields("GET", "/"));
     // `x` with 3,900 bytes as a literal with incremental indexing (RFC 7541 section 6.2.1): the length is 127 and what
@@ -224,4 +227,33 @@ fn a_header_bomb_is_refused() {
     let grown = gateway.resident_bytes().saturating_sub(before);
     assert!(grown < 8 << 20, "{grown} bytes");
     upstream.assert_no_contact();
+}
+
+/// Eighty answers of 1 MiB each that the client asks for with windows that would hold them all, and then does not read:
+/// what waits for it is bounded, stream by stream.
+#[test]
+fn what_a_client_does_not_read_takes_little_memory() {
+    let upstream = Upstream::scripted(|_| {
+        let length = 1 << 20;
+        let mut answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n").into_bytes();
+        answer.resize(answer.len() + length, b'x');
+        Some(answer)
+    });
+    let gateway = plain(&upstream.url()).start();
+    Connection::open(gateway.address("public")).send_get(1, "/").ending(1);
+    upstream.forget();
+    let before = gateway.resident_bytes();
+    let mut connection = Connection::open(gateway.address("public"));
+    // SETTINGS_INITIAL_WINDOW_SIZE (RFC 9113 section 6.5.2), and as much for the connection.
+    connection.send_frame(kind::SETTINGS, 0, 0, &[0, 4, 0x7F, 0xFF, 0xFF, 0xFF]);
+    connection.send_frame(kind::WINDOW_UPDATE, 0, 0, &0x7FFF_0000_u32.to_be_bytes());
+    for stream in (1..161).step_by(2) {
+        connection.send_get(stream, "/");
+    }
+    upstream.wait_for(|requests| (requests.len() == 80).then_some(()));
+    // Another client's request passes through the same worker: it has had its turn with all of those.
+    Connection::open(gateway.address("public")).send_get(1, "/").ending(1);
+    let grown = gateway.resident_bytes().saturating_sub(before);
+    // 32 KiB to be sent and one buffer of the service's connection for each, a fourth of what was asked for.
+    assert!(grown < 20 << 20, "{grown} bytes");
 }

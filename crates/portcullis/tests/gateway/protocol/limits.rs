@@ -7,6 +7,7 @@ use portcullis_testkit::ca::Authority;
 use portcullis_testkit::echo::{Ending as Seen, Upstream};
 use portcullis_testkit::gateway::Gateway;
 use portcullis_testkit::h2raw::{self, Ending, code, flag, kind};
+use portcullis_testkit::hpack;
 use portcullis_testkit::raw::{self, Connection, Response};
 
 use crate::common::{plain, setup};
@@ -300,4 +301,56 @@ fn http2_resets() {
     assert_eq!(status(&connection.send_get(5, "/status/200").ending(5)), 200, "two are allowed");
     give_up(&mut connection, 7);
     assert_eq!(connection.go_away(), Some(code::ENHANCE_YOUR_CALM));
+}
+
+/// Whoever says nothing is not given longer than whoever begins and does not go on.
+#[test]
+fn header_timeout_holds_before_the_first_byte() {
+    let (upstream, gateway) = limited("{ header_timeout: 200ms, idle_timeout: 1h }");
+    Connection::open(gateway.address("public")).assert_closed();
+    Connection::open(gateway.address("public")).send(&h2raw::PREFACE[..10]).assert_closed();
+    h2raw::Connection::open(gateway.address("public")).go_away();
+    upstream.assert_no_contact();
+}
+
+#[test]
+fn header_timeout_holds_over_tls_before_the_first_byte() {
+    let upstream = Upstream::start();
+    let authority = Authority::new();
+    let identity = authority.server(&["gate.test"]);
+    let tls =
+        "{ name: public, address: \"127.0.0.1:0\", tls: { certificate: server.pem, key: server.key.pem } }";
+    let files =
+        setup().file("server.pem", &identity.certificate_pem).file("server.key.pem", &identity.key_pem);
+    let limit = "{ header_timeout: 200ms, idle_timeout: 1h }";
+    let gateway = plain(&upstream.url()).listener(tls).section("protocol", limit).start_in(files);
+    for protocol in ["http/1.1", "h2"] {
+        let config = authority.client_config(None, &[protocol]);
+        Connection::open_tls(gateway.address("public"), "gate.test", config).read_to_end();
+    }
+    upstream.assert_no_contact();
+}
+
+/// A head of HTTP/2 that is never finished, be it the first of its connection or a later one, beside another request.
+#[test]
+fn header_timeout_holds_within_a_head_of_http2() {
+    let (upstream, gateway) = limited("{ header_timeout: 200ms, idle_timeout: 1h }");
+    let head = hpack::encode(&h2raw::request_fields("GET", "/never"));
+    let (begin, rest) = head.split_at(3);
+    let mut first = h2raw::Connection::open(gateway.address("public"));
+    first.send_frame(kind::HEADERS, flag::END_STREAM, 1, begin).go_away();
+
+    let mut later = h2raw::Connection::open(gateway.address("public"));
+    later.send_get(1, "/slow-head");
+    upstream.wait_for(|requests| (requests.len() == 1).then_some(()));
+    later.send_frame(kind::HEADERS, flag::END_STREAM, 3, begin);
+    later.send_frame(kind::CONTINUATION, 0, 3, rest);
+    later.go_away();
+
+    // Half of the frame that would bring the head.
+    let mut within_a_frame = h2raw::Connection::open(gateway.address("public"));
+    assert_eq!(status(&within_a_frame.send_get(1, "/status/200").ending(1)), 200);
+    let frame = h2raw::frame(kind::HEADERS, flag::END_STREAM | flag::END_HEADERS, 3, &head);
+    within_a_frame.send(&frame[..12]).go_away();
+    assert!(upstream.requests().iter().all(|seen| seen.target != "/never"));
 }

@@ -56,6 +56,8 @@ fn names_and_labels_are_these() {
         ("portcullis_connections_refused_total", "counter", ""),
         ("portcullis_connections_total", "counter", ""),
         ("portcullis_denials_total", "counter", "reason route stage"),
+        ("portcullis_key_set_failures_total", "counter", ""),
+        ("portcullis_key_sets_missing", "gauge", ""),
         ("portcullis_request_duration_seconds", "histogram", "le route service"),
         ("portcullis_requests_total", "counter", "code decision route service"),
         ("portcullis_shadow_denials_total", "counter", "reason route stage"),

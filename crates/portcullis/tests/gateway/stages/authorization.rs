@@ -6,7 +6,7 @@ use portcullis_testkit::raw::{self, Connection, Response};
 use serde_json::{Value, json};
 
 use super::{challenges, refusal};
-use crate::common::{Config, plain};
+use crate::common::{Config, plain, setup};
 use crate::credentials::{authenticated, bearer, bearer_with, folder, partner};
 
 const FORBIDDEN: (u16, &str) = (403, "forbidden");
@@ -285,4 +285,19 @@ fn policies_read_the_circumstances() {
     assert_eq!(status("/host", ""), 200);
     let other = "GET /host HTTP/1.1\r\nHost: other.example.com\r\n\r\n";
     assert_refused(&raw::request(gateway.address("public"), other), FORBIDDEN, "another host");
+}
+
+/// A policy that forbids by such a field would never forbid.
+#[test]
+fn policies_do_not_read_headers_that_never_arrive() {
+    let upstream = Upstream::start();
+    for name in ["x-forwarded-groups", "X-HTTP-Method-Override", "connection", "x-user"] {
+        let config = plain(&upstream.url())
+            .section("authorization", format!("{{ policies: [p.cedar], context_headers: [{name}] }}"))
+            .policy("forward", "{ identity: { X-User: subject } }");
+        let files = setup().file("p.cedar", "@id(\"all\") permit (principal, action, resource);\n");
+        let refusal = files.refuse(&config.text());
+        let said = format!("`{}` is removed from every request", name.to_ascii_lowercase());
+        assert!(refusal.code == Some(1) && refusal.stderr.contains(&said), "{name}: {}", refusal.stderr);
+    }
 }

@@ -90,3 +90,45 @@ fn an_issuer_does_not_speak_for_another() {
     );
     assert_eq!(outcomes, ["200", "200", "invalid_token", "invalid_token", "invalid_token"]);
 }
+
+/// A `kid` is a hint (RFC 7515 section 4.1.4): where the keys have none it says nothing, but it must still be one.
+#[test]
+fn a_key_id_is_believed_only_as_far_as_keys_have_ids() {
+    let token = |kid: &str| authorization(&EC.mint(Some(kid), &claims("ann")).unwrap());
+    let long = "k".repeat(257);
+    let pem =
+        format!("issuer: \"{ISSUER}\", audiences: [shop], algorithms: [ES256], keys: {{ pem: staff.pem }}");
+    let of_pem = outcomes(
+        &[&pem],
+        folder(),
+        [
+            token("2026-07"),
+            token("https://idp.test/keys/1"),
+            token("a/b+c=="),
+            token("../../x"),
+            token("..\\..\\x"),
+            token("keys/.."),
+            token("a\u{0}b"),
+            token("a\nb"),
+            token(&long),
+            token(""),
+        ],
+    );
+    let no = "invalid_token";
+    assert_eq!(of_pem, ["200", "200", "200", no, no, no, no, no, no, no]);
+
+    // Of a set some of whose keys have ids, the one without is not meant by a token that names another.
+    let nameless = SigningKey::generate(Algorithm::Es256).unwrap();
+    let mut anonymous = jwk(&nameless, "gone");
+    anonymous.as_object_mut().unwrap().remove("kid");
+    let set = json!({ "keys": [jwk(&EC, "one"), anonymous] });
+    let jwks =
+        format!("issuer: \"{ISSUER}\", audiences: [shop], algorithms: [ES256], keys: {{ jwks: keys.json }}");
+    let signed = |kid| authorization(&nameless.mint(kid, &claims("ann")).unwrap());
+    let of_set = outcomes(
+        &[&jwks],
+        setup().file("keys.json", set.to_string()),
+        [token("one"), signed(None), signed(Some("gone"))],
+    );
+    assert_eq!(of_set, ["200", "200", no]);
+}

@@ -1,0 +1,85 @@
+//! What comes of a configuration.
+
+use std::sync::Arc;
+
+use portcullis_audit::{AuditLog, AuditSettings};
+use portcullis_core::problem::Severity;
+use portcullis_core::{KeyPath, Problems};
+use portcullis_pipeline::Snapshot;
+use portcullis_pipeline::settings::{ListenerTls, Upstream};
+
+use crate::document::Document;
+use crate::located::{Located, locate};
+
+/// A configuration that was read: what it compiles to, if it does, and all that is to be said about it.
+pub struct Compiled {
+    /// The snapshot; none if there is an error.
+    pub snapshot: Option<Unrecorded>,
+    /// The file, for showing problems in their place.
+    pub document: Document,
+    /// Errors and warnings in the order of the file.
+    pub problems: Vec<Located>,
+    /// What it needs of the machine that it runs on; this crate knows of it, but not whether it is there.
+    pub needs: Needs,
+    /// The schema that the policies are held against, in Cedar's own syntax; none if what it is made of cannot be read.
+    pub cedar_schema: Option<String>,
+}
+
+/// What only the machine that a configuration runs on can tell to be right, as far as the configuration itself is.
+#[derive(Debug, Default)]
+pub struct Needs {
+    /// The TLS of listeners, with the paths of the keys `tls`.
+    pub listeners: Vec<(KeyPath, ListenerTls)>,
+    /// The upstreams that have `https` targets, with their paths.
+    pub upstreams: Vec<(KeyPath, Upstream)>,
+    /// The audit log.
+    pub audit: Option<AuditSettings>,
+}
+
+impl Compiled {
+    /// Takes problems that were found elsewhere, except those at places that have an error already. With an error there is
+    /// no snapshot.
+    pub fn add(&mut self, problems: &Problems) {
+        let is_wrong = |path: &KeyPath| {
+            let errors = self.problems.iter().filter(|it| it.problem.severity == Severity::Error);
+            errors.into_iter().any(|it| it.problem.path == *path)
+        };
+        let mut news = locate(&self.document, problems);
+        news.retain(|it| !is_wrong(&it.problem.path));
+        self.problems.extend(news);
+        self.arrange();
+    }
+
+    /// Puts the problems in the order of the file.
+    pub(super) fn arrange(&mut self) {
+        self.problems.sort_by_key(|it| (it.place.is_none(), it.place));
+        if self.problems.iter().any(|it| it.problem.severity == Severity::Error) {
+            self.snapshot = None;
+        }
+    }
+}
+
+/// A snapshot whose audit log is not open yet: good for checking and explaining as it is.
+pub struct Unrecorded {
+    pub(super) snapshot: Snapshot,
+    pub(super) audit: AuditSettings,
+}
+
+impl Unrecorded {
+    /// The snapshot without a record.
+    #[must_use]
+    pub fn without_record(self) -> Snapshot {
+        self.snapshot
+    }
+
+    /// Opens the audit log, going on with that of `previous` if it is the same: the last step of a start or a
+    /// reload that can fail.
+    ///
+    /// # Errors
+    /// When the log cannot be opened.
+    pub fn open(mut self, previous: Option<&Snapshot>) -> std::io::Result<Snapshot> {
+        let log = AuditLog::open(&self.audit, previous.map(|previous| &*previous.audit))?;
+        self.snapshot.audit = Arc::new(log);
+        Ok(self.snapshot)
+    }
+}
