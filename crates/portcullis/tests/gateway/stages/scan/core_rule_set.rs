@@ -11,6 +11,7 @@ use super::{get, post, rule_ids};
 use crate::common::{plain, setup};
 
 /// The folder of the rules, if it is there.
+#[expect(clippy::print_stderr, reason = "a test that did nothing says so")]
 fn shared() -> Option<PathBuf> {
     let named = std::env::var_os("PORTCULLIS_SHARED").map(PathBuf::from);
     let folder = named
