@@ -107,16 +107,11 @@ async fn answer(
     let forwarding =
         Forwarding { worker: &worker, current: &current, client: &client, received: &received, progress };
     let sent = forwarding.send(&cleared, request, &mut account).await;
-    let judged = match (sent, cleared.into_answer()) {
-        (Ok(answer), None) => Ok(answer),
-        (Err(reason), None) => Err(Denial::new(StageId::Forward, reason)),
-        (Ok(answer), Some(examination)) => {
+    let judged = match cleared.into_answer() {
+        None => sent.map_err(|reason| Denial::new(StageId::Forward, reason)),
+        Some(examination) => {
             let idle = route.forward.timeouts.idle;
-            Box::pin(scan::answer(&worker, examination, answer, idle, &mut account)).await
-        }
-        (Err(reason), Some(examination)) => {
-            examination.abandon(&mut account.notes);
-            Err(Denial::new(StageId::Forward, reason))
+            Box::pin(scan::answer(&worker, examination, sent, idle, &mut account)).await
         }
     };
     match judged {

@@ -88,15 +88,21 @@ async fn hold(worker: &Worker, mut body: RequestBody, most: u64) -> Result<HeldB
     Ok(held)
 }
 
-/// Has the rules look at an answer. What they want to see of its body is held back until they have.
+/// Has the rules look at what came back. What they want to see of its body is held back until they have.
 pub(crate) async fn answer(
     worker: &Worker,
     examination: AnswerExamination,
-    answer: Answer,
+    answer: Result<Answer, Reason>,
     idle: Duration,
     account: &mut Account,
 ) -> Result<Answer, Denial> {
-    let Answer { head, body } = answer;
+    let Answer { head, body } = match answer {
+        Ok(answer) => answer,
+        Err(reason) => {
+            examination.abandon(&mut account.notes);
+            return Err(Denial::new(StageId::Forward, reason));
+        }
+    };
     let has_body = body.is_streaming() && account.method != Method::HEAD;
     let (status, version) = (head.status, head.version);
     let examined = examination.head(status, version, &head.headers, has_body, &mut account.notes)?;

@@ -232,7 +232,7 @@ impl UpstreamBody {
 
     fn size_hint(&self) -> SizeHint {
         let rest = self.incoming.size_hint();
-        self.held.as_ref().map_or_else(|| rest.clone(), |held| held.size_hint(&rest))
+        self.held.as_ref().map_or_else(|| rest, |held| held.size_hint(&rest))
     }
 
     fn complete(&mut self, cx: &mut Context<'_>) {

@@ -79,6 +79,11 @@ impl Rulesets {
         self.definitions.iter().map(|definition| definition.name.as_str())
     }
 
+    #[cfg(test)]
+    pub(super) fn combinations(&self) -> usize {
+        self.compiled.len()
+    }
+
     /// Compiles how a route is scanned; what is wrong goes to `problems`. Where the configuration is not sound anyway, the
     /// ruleset is checked and not compiled for the route: rules take their time to load.
     #[must_use]

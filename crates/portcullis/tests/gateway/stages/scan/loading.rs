@@ -15,7 +15,10 @@ fn refused(config: &Config, files: &[(&str, &str)]) -> String {
 #[test]
 fn a_fault_in_a_rule_file_is_shown_in_its_place() {
     let upstream = Upstream::start();
-    let told = refused(&config(&upstream, ""), &[("a.conf", GOOD), ("b.conf", "\nSecRule ARGS \"@rxx evil\" \"id:2\"\n")]);
+    let told = refused(
+        &config(&upstream, ""),
+        &[("a.conf", GOOD), ("b.conf", "\nSecRule ARGS \"@rxx evil\" \"id:2\"\n")],
+    );
     assert!(told.contains("b.conf:2:16: "), "{told}");
     assert!(told.contains("SecRule ARGS \"@rxx evil\"") && told.contains('^'), "{told}");
     assert!(told.contains("rulesets[0].files"), "{told}");
@@ -24,7 +27,10 @@ fn a_fault_in_a_rule_file_is_shown_in_its_place() {
 #[test]
 fn a_fault_in_rules_in_the_configuration_is_shown_too() {
     let upstream = Upstream::start();
-    let inline = config(&upstream, "").section("rulesets", "[{ name: mine, rules: \"SecRule ARGS \\\"@rx (\\\" \\\"id:2,phase:2,deny\\\"\" }]");
+    let inline = config(&upstream, "").section(
+        "rulesets",
+        "[{ name: mine, rules: \"SecRule ARGS \\\"@rx (\\\" \\\"id:2,phase:2,deny\\\"\" }]",
+    );
     let told = refused(&inline, &[]);
     assert!(told.contains("rulesets[0].rules:1:"), "{told}");
 }
@@ -41,14 +47,38 @@ fn what_is_no_ruleset_or_no_exclusion_is_told() {
         ("[{ name: mine }]", "{ ruleset: mine }", "the ruleset `mine` has no rules"),
         ("[{ name: mine, files: [none.conf] }]", "{ ruleset: mine }", "none.conf"),
         ("[{ name: mine, files: [\"*.none\"] }]", "{ ruleset: mine }", "no file matches"),
-        ("[{ name: mine, files: [rules.conf] }, { name: mine, files: [rules.conf] }]", "{ ruleset: mine }", "another ruleset named `mine`"),
+        (
+            "[{ name: mine, files: [rules.conf] }, { name: mine, files: [rules.conf] }]",
+            "{ ruleset: mine }",
+            "another ruleset named `mine`",
+        ),
         ("[{ name: mine, files: [rules.conf], paranoia: 5 }]", "{ ruleset: mine }", "paranoia"),
-        ("[{ name: mine, files: [rules.conf], exclude: [{ target: ARGS }] }]", "{ ruleset: mine }", "names no rules"),
-        ("[{ name: mine, files: [rules.conf] }]", "{ ruleset: mine, exclude: [{ rule: 1, tag: x }] }", "exclude each other"),
-        ("[{ name: mine, files: [rules.conf] }]", "{ ruleset: mine, exclude: [{ rule: 1, target: \"ARG:x\" }] }", "exclude[0].target"),
+        (
+            "[{ name: mine, files: [rules.conf], exclude: [{ target: ARGS }] }]",
+            "{ ruleset: mine }",
+            "names no rules",
+        ),
+        (
+            "[{ name: mine, files: [rules.conf] }]",
+            "{ ruleset: mine, exclude: [{ rule: 1, tag: x }] }",
+            "exclude each other",
+        ),
+        (
+            "[{ name: mine, files: [rules.conf] }]",
+            "{ ruleset: mine, exclude: [{ rule: 1, target: \"ARG:x\" }] }",
+            "exclude[0].target",
+        ),
         ("[{ name: mine, files: [rules.conf] }]", "{ ruleset: mine, exclude: [{ rule: 9-1 }] }", "9-1"),
-        ("[{ name: mine, files: [rules.conf] }]", "{ ruleset: mine, exclude: [{ rule: 1, path: cms }] }", "begins with `/`"),
-        ("[{ name: mine, files: [rules.conf] }]", "{ ruleset: mine, exclude: [{ tag: \"a\\\"b\" }] }", "is not a tag"),
+        (
+            "[{ name: mine, files: [rules.conf] }]",
+            "{ ruleset: mine, exclude: [{ rule: 1, path: cms }] }",
+            "begins with `/`",
+        ),
+        (
+            "[{ name: mine, files: [rules.conf] }]",
+            "{ ruleset: mine, exclude: [{ tag: \"a\\\"b\" }] }",
+            "is not a tag",
+        ),
     ] {
         let told = refused(&plain(&upstream.url()).section("rulesets", rulesets).policy("scan", scan), &good);
         assert!(told.contains(expected), "{rulesets} {scan}: {told}");

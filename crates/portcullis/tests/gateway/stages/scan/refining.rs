@@ -14,7 +14,10 @@ fn shadow_records_everything_that_would_refuse_and_lets_it_pass() {
     assert_eq!(get(&gateway, "/etc/passwd?id=union%20select", "").status, 200);
     let _ = upstream.only_request();
     let record = gateway.stop_and_audit().remove(0);
-    assert_eq!((&record["decision"], &record["reason_code"]), (&json!("shadow_deny"), &json!("attack_detected")));
+    assert_eq!(
+        (&record["decision"], &record["reason_code"]),
+        (&json!("shadow_deny"), &json!("attack_detected"))
+    );
     assert_eq!(record["shadow_reasons"], json!({ "scan": "attack_detected" }));
     assert_eq!(rule_ids(&record), [102, 100], "every rule runs, whatever the ones before would have refused");
     assert_eq!(record["waf.refused_by"], 102);
@@ -104,7 +107,10 @@ fn paranoia_chooses_the_rules() {
         "{ name: strict, path: /strict, policy: { scan: { ruleset: strict } } }",
     ];
     let gateway = config(&upstream, "")
-        .section("rulesets", "[{ name: mine, files: [rules.conf] }, { name: strict, files: [rules.conf], paranoia: 2 }]")
+        .section(
+            "rulesets",
+            "[{ name: mine, files: [rules.conf] }, { name: strict, files: [rules.conf], paranoia: 2 }]",
+        )
         .routes(&routes)
         .start_in(setup().file("rules.conf", LEVELS));
     for (path, two, three) in [("default", 200, 200), ("three", 403, 403), ("strict", 403, 200)] {
