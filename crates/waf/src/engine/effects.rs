@@ -3,6 +3,7 @@
 use crate::seclang::Variable;
 
 use super::collections::Update;
+use super::detect::Which;
 use super::evaluate::Run;
 use super::expand;
 use super::items::Base;
@@ -31,12 +32,15 @@ pub(crate) fn run(run: &mut Run<'_>, rule: &Rule, index: u32) {
             Effect::ResponseBodyAccess(on) => run.state.controls.response_body_access = *on,
             Effect::ForceRequestBody(on) => run.state.controls.force_request_body = *on,
             Effect::Audit(on) => run.state.controls.audit = *on,
-            Effect::Remove(rules) => {
+            Effect::Remove(rules, which) => {
                 let controls = &mut run.state.controls;
                 for (word, more) in controls.removed.words_mut().iter_mut().zip(rules.words()) {
                     *word |= more;
                 }
                 controls.any_removed = true;
+                if !matches!(which, Which::Others) {
+                    note(&mut run.state.controls.removed_targets, index, position);
+                }
             }
             Effect::RemoveTarget(..) => note(&mut run.state.controls.removed_targets, index, position),
             Effect::Sanitise(_) => note(&mut run.state.controls.sanitised, index, position),

@@ -174,7 +174,7 @@ impl Run<'_> {
         rule.exclusions.iter().any(excluded)
             || self.state.controls.removed_targets.iter().any(|&(by, effect)| {
                 let effect = self.program.rules.get(by as usize).and_then(|rule| rule.effects.get(effect));
-                matches!(effect, Some(Effect::RemoveTarget(rules, target))
+                matches!(effect, Some(Effect::RemoveTarget(rules, _, target))
                     if rules.contains(index as usize) && excluded(target))
             })
     }

@@ -5,6 +5,7 @@ mod chains;
 mod clock;
 mod collections;
 mod compile;
+mod detect;
 mod effects;
 mod evaluate;
 mod expand;
@@ -55,6 +56,8 @@ pub enum Action {
 pub(crate) struct Loaded {
     pub(crate) program: program::Program,
     pub(crate) collections: collections::Collections,
+    /// The built-in ruleset, if it runs beside the rules.
+    pub(crate) detector: Option<crate::builtin::Detector>,
     /// States of transactions that ended, for those to come. Boxed, because they move from here to there and back.
     #[expect(clippy::vec_box, reason = "a state is larger than a page; a box moves by its pointer")]
     pub(crate) pool: Mutex<Vec<Box<transaction::Pooled>>>,

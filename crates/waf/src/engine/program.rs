@@ -6,6 +6,7 @@ use crate::seclang::{AllowScope, BodyProcessorName, EngineMode, Variable};
 
 use super::bits::BitSet;
 use super::chains::{ChainId, Chains};
+use super::detect::{Exclusion, Which};
 use super::items::Base;
 use super::prefilter::Prefilter;
 use super::settings::Settings;
@@ -30,6 +31,8 @@ pub(crate) struct Program {
     /// Phases 1 and 2, then phases 3 and 4.
     pub(crate) prefilters: [Prefilter; 2],
     pub(crate) settings: Settings,
+    /// What the built-in rules do not look at.
+    pub(crate) exclusions: Vec<Exclusion>,
 }
 
 /// A rule, or a link of a chain.
@@ -226,9 +229,9 @@ pub(crate) enum Effect {
     ForceRequestBody(bool),
     Audit(bool),
     /// Takes out the rules of the set for the rest of the transaction.
-    Remove(BitSet),
-    /// Takes items out of the rules of the set for the rest of the transaction; an index into the rule's own list.
-    RemoveTarget(BitSet, NamedTarget),
+    Remove(BitSet, Which),
+    /// Takes items out of the rules of the set for the rest of the transaction.
+    RemoveTarget(BitSet, Which, NamedTarget),
     Sanitise(NamedTarget),
 }
 

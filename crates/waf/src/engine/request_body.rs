@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use crate::body::limits::{DecodingLimits, JsonLimits, MultipartLimits, XmlLimits};
+use crate::body::limits::{DecodingLimits, GraphqlLimits, JsonLimits, MultipartLimits, XmlLimits};
 use crate::body::multipart::{self, Flags, Multipart};
 use crate::body::xml::{self, Xml};
-use crate::body::{content_encoding, json, urlencoded};
+use crate::body::{content_encoding, graphql, json, urlencoded};
 use crate::pairs::Pairs;
 use crate::seclang::BodyProcessorName;
 
@@ -142,9 +142,16 @@ fn process(
                 values: settings.arguments_limit as usize,
                 ..JsonLimits::default()
             };
-            let result = json::parse(body, &limits, pairs);
+            let result =
+                json::parse(body, &limits, pairs).map_err(|error| format!("JSON parsing error: {error}"));
+            let mut literals = Pairs::new();
+            let documents = graphql::from_json(pairs, &GraphqlLimits::default(), &mut literals);
+            for (name, value) in literals.iter() {
+                pairs.push(name, value);
+            }
             add_pairs(state, pairs, Base::ArgsPost, Some(Base::ArgsPostNames));
-            result.map_err(|error| format!("JSON parsing error: {error}").into())
+            result?;
+            documents.map_err(|error| error.to_string().into())
         }
         Some(BodyProcessorName::Xml) => {
             let limits = XmlLimits::default();

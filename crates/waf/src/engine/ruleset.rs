@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
+use crate::builtin::Detector;
 use crate::seclang::{Blame, Diagnostic, Document, Errors, Parser};
 
 use super::collections::Collections;
@@ -72,6 +73,7 @@ pub struct RuleSummary {
 #[derive(Debug, Default)]
 pub struct Builder {
     parts: Vec<Part>,
+    detector: Option<Detector>,
 }
 
 #[derive(Debug)]
@@ -95,6 +97,13 @@ impl Builder {
         self
     }
 
+    /// The built-in ruleset, which then runs beside the rules: over the same values, after them.
+    #[must_use]
+    pub fn detector(mut self, detector: Detector) -> Self {
+        self.detector = Some(detector);
+        self
+    }
+
     /// Reads and compiles everything.
     ///
     /// # Errors
@@ -111,7 +120,7 @@ impl Builder {
         let warnings =
             parsed.warnings.iter().map(|warning| warning.report(&parsed.document).to_string()).collect();
         match compile::compile(&parsed.document) {
-            Ok(program) => Ok(Ruleset::new(program, warnings)),
+            Ok(program) => Ok(Ruleset::new(program, self.detector, warnings)),
             Err(problems) => Err(LoadError { errors: failed(parsed.document, problems) }),
         }
     }
@@ -142,12 +151,13 @@ impl Ruleset {
         files.iter().fold(Self::builder(), |builder, file| builder.file(*file)).build()
     }
 
-    fn new(program: Program, warnings: Arc<[String]>) -> Self {
+    fn new(program: Program, detector: Option<Detector>, warnings: Arc<[String]>) -> Self {
         let summaries = summaries(&program);
         Self {
             loaded: Arc::new(Loaded {
                 program,
                 collections: Collections::default(),
+                detector,
                 pool: Mutex::new(Vec::new()),
             }),
             summaries,

@@ -7,6 +7,7 @@ use crate::pattern::Captures;
 use crate::seclang::{AllowScope, BodyProcessorName, EngineMode, Variable};
 
 use super::bits::BitSet;
+use super::detect::Detection;
 use super::hits::Hits;
 use super::items::{Items, Stretch};
 use super::program::Program;
@@ -35,6 +36,7 @@ pub(crate) struct State {
     pub(crate) interruption: Option<Interruption>,
     pub(crate) would_interrupt: Option<Interruption>,
     pub(crate) highest_severity: u8,
+    pub(crate) detection: Detection,
 }
 
 /// Buffers for values that are made on demand.
@@ -58,7 +60,7 @@ pub(crate) struct Controls {
     pub(crate) allow: Option<AllowScope>,
     pub(crate) removed: BitSet,
     pub(crate) any_removed: bool,
-    /// Rule and index of its effect that takes targets out.
+    /// Rule and index of its effect that takes targets out, or rules out that are not in the program.
     pub(crate) removed_targets: Vec<(u32, usize)>,
     pub(crate) sanitised: Vec<(u32, usize)>,
 }
@@ -150,6 +152,7 @@ impl State {
             interruption: None,
             would_interrupt: None,
             highest_severity: 255,
+            detection: Detection::default(),
         };
         state.reset(program, client, now);
         state
@@ -186,6 +189,7 @@ impl State {
         self.interruption = None;
         self.would_interrupt = None;
         self.highest_severity = 255;
+        self.detection.clear();
     }
 
     pub(crate) fn interrupt(&mut self, rule_id: u32, status: u16, action: Action) {

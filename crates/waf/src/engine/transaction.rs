@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::body::{cookies, urlencoded};
+use crate::builtin::Detector;
 use crate::pairs::Pairs;
 use crate::seclang::{BodyLimitAction, BodyProcessorName, EngineMode};
 
+use super::detect;
 use super::evaluate::Run;
 use super::items::{Base, Stretch};
+use super::program::Program;
 use super::report::RuleMatch;
 use super::request_body::{self, BodyBuffers};
 use super::state::State;
@@ -154,7 +157,8 @@ impl Transaction {
         if let Some(host) = host {
             state.items.set(Base::ServerName, without_port(host));
         }
-        self.run(0)
+        self.run(0);
+        self.detect(detect::head)
     }
 
     /// Whether the rules want to see the request's body, and how much of it in bytes.
@@ -187,7 +191,8 @@ impl Transaction {
             let Pooled { state, pairs, body: buffers, fields, .. } = pooled;
             request_body::read(&loaded.program, state, pairs, buffers, fields, seen);
         }
-        self.run(1)
+        self.run(1);
+        self.detect(detect::values)
     }
 
     /// The response's status and protocol.
@@ -296,6 +301,25 @@ impl Transaction {
                 .key(&self.loaded.program.names, folded.as_bytes())
                 .map_or(0, |key: TxKey| pooled.state.tx.number(key))
         })
+    }
+
+    /// The score of the built-in ruleset, if it runs.
+    #[must_use]
+    pub fn detector_score(&self) -> u64 {
+        self.state.as_deref().map_or(0, |pooled| u64::from(pooled.state.detection.score()))
+    }
+
+    /// Runs a part of the built-in ruleset, if there is one and nothing has ended the transaction.
+    fn detect(&mut self, part: fn(&Detector, &Program, &mut State)) -> Option<Interruption> {
+        let Self { loaded, state } = self;
+        let state = &mut state.as_deref_mut()?.state;
+        let goes_on = state.interruption.is_none()
+            && state.controls.allow.is_none()
+            && state.controls.engine != EngineMode::Off;
+        if let Some(detector) = loaded.detector.as_ref().filter(|_| goes_on) {
+            part(detector, &loaded.program, state);
+        }
+        state.interruption.clone()
     }
 
     fn set(&mut self, base: Base, value: &[u8]) {

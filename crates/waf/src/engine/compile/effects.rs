@@ -5,6 +5,7 @@ use crate::seclang::{
 };
 
 use super::super::bits::BitSet;
+use super::super::detect::Which;
 use super::super::program::{Change, Effect, NamedTarget, TxName};
 use super::super::tx::leading_number;
 use super::Building;
@@ -68,20 +69,26 @@ impl Building<'_> {
             Control::ForceRequestBodyVariable(on) => Effect::ForceRequestBody(*on),
             Control::AuditEngine(on) => Effect::Audit(*on),
             Control::AuditLogParts(_) => return None,
-            Control::RemoveById(range) => Effect::Remove(self.which(|draft| range.contains(&draft.id))),
-            Control::RemoveByTag(tag) => Effect::Remove(self.which(|draft| draft.tags.contains(tag))),
-            Control::RemoveByMsg(message) => Effect::Remove(self.which(|draft| draft.message == *message)),
+            Control::RemoveById(range) => {
+                Effect::Remove(self.which(|draft| range.contains(&draft.id)), Which::Ids(range.clone()))
+            }
+            Control::RemoveByTag(tag) => {
+                Effect::Remove(self.which(|draft| draft.tags.contains(tag)), Which::Tag(tag.clone()))
+            }
+            Control::RemoveByMsg(message) => {
+                Effect::Remove(self.which(|draft| draft.message == *message), Which::Others)
+            }
             Control::RemoveTargetById(range, target) => {
                 let rules = self.which(|draft| range.contains(&draft.id));
-                Effect::RemoveTarget(rules, self.taken_out(action, target)?)
+                Effect::RemoveTarget(rules, Which::Ids(range.clone()), self.taken_out(action, target)?)
             }
             Control::RemoveTargetByTag(tag, target) => {
                 let rules = self.which(|draft| draft.tags.contains(tag));
-                Effect::RemoveTarget(rules, self.taken_out(action, target)?)
+                Effect::RemoveTarget(rules, Which::Tag(tag.clone()), self.taken_out(action, target)?)
             }
             Control::RemoveTargetByMsg(message, target) => {
                 let rules = self.which(|draft| draft.message == *message);
-                Effect::RemoveTarget(rules, self.taken_out(action, target)?)
+                Effect::RemoveTarget(rules, Which::Others, self.taken_out(action, target)?)
             }
         })
     }
@@ -90,7 +97,7 @@ impl Building<'_> {
         self.named(&Located { value: target.clone(), span: action.span })
     }
 
-    fn named(&mut self, target: &Located<TargetText>) -> Option<NamedTarget> {
+    pub(super) fn named(&mut self, target: &Located<TargetText>) -> Option<NamedTarget> {
         let variable = target.value.variable;
         let selector = self.selector(target, variable, target.value.selector.as_ref())?;
         Some(NamedTarget { variable, selector })

@@ -6,10 +6,11 @@ mod rule;
 mod specialise;
 mod texts;
 
-use crate::seclang::{Action, Directive, Document, Located, Span, Variable};
+use crate::seclang::{Action, Directive, Document, Located, Span, Target, Variable};
 
 use super::bits::BitSet;
 use super::chains::{ChainId, Chains};
+use super::detect::{Exclusion, Which};
 use super::items::Base;
 use super::prefilter::{Filtered, Needs, Prefilter};
 use super::program::{Program, Rule, RuleOperator, Selector};
@@ -30,6 +31,7 @@ pub(crate) fn compile(document: &Document) -> Result<Program, Vec<Problem>> {
         document,
         settings: Settings::default(),
         defaults: Defaults::default(),
+        excluded: Vec::new(),
         drafts: Drafts::default(),
         problems: Vec::new(),
     };
@@ -43,6 +45,8 @@ struct Compilation<'d> {
     document: &'d Document,
     settings: Settings,
     defaults: Defaults,
+    /// What directives take out of rules that are not in the program.
+    excluded: Vec<(Which, Vec<Located<Target>>)>,
     drafts: Drafts,
     problems: Vec<Problem>,
 }
@@ -61,20 +65,27 @@ impl Compilation<'_> {
             Directive::Marker(name) => self.drafts.mark(name),
             Directive::DefaultAction(actions) => self.defaults.set(actions),
             Directive::RemoveById(ranges) => {
+                self.exclude(ranges.iter().cloned().map(Which::Ids), &[]);
                 self.drafts.remove(|draft| ranges.iter().any(|range| range.contains(&draft.id)));
             }
-            Directive::RemoveByTag(pattern) => self.remove_by(directive.span, pattern, |draft, pattern| {
-                draft.tags.iter().any(|tag| pattern.is_match(tag.as_bytes()))
-            }),
+            Directive::RemoveByTag(pattern) => {
+                let by_tag = self.pattern(directive.span, pattern).map(Which::Tags);
+                self.exclude(by_tag, &[]);
+                self.remove_by(directive.span, pattern, |draft, pattern| {
+                    draft.tags.iter().any(|tag| pattern.is_match(tag.as_bytes()))
+                });
+            }
             Directive::RemoveByMsg(pattern) => self.remove_by(directive.span, pattern, |draft, pattern| {
                 pattern.is_match(draft.message.as_bytes())
             }),
             Directive::UpdateTargetById(ranges, targets) => {
+                self.exclude(ranges.iter().cloned().map(Which::Ids), targets);
                 self.drafts
                     .update_targets(targets, |draft| ranges.iter().any(|range| range.contains(&draft.id)));
             }
             Directive::UpdateTargetByTag(pattern, targets) => {
                 if let Some(pattern) = self.pattern(directive.span, pattern) {
+                    self.exclude([Which::Tags(pattern.clone())], targets);
                     self.drafts.update_targets(targets, |draft| {
                         draft.tags.iter().any(|tag| pattern.is_match(tag.as_bytes()))
                     });
@@ -94,6 +105,14 @@ impl Compilation<'_> {
                 }
             }
             other => self.setting(other),
+        }
+    }
+
+    /// Remembers what is taken out of the built-in rules: all of it, or the targets that are excluded.
+    fn exclude(&mut self, which: impl IntoIterator<Item = Which>, targets: &[Located<Target>]) {
+        let excluded: Vec<_> = targets.iter().filter(|target| target.value.exclude).cloned().collect();
+        if targets.is_empty() || !excluded.is_empty() {
+            self.excluded.extend(which.into_iter().map(|which| (which, excluded.clone())));
         }
     }
 
@@ -163,6 +182,7 @@ impl Compilation<'_> {
                 rules.push(rule);
             }
         }
+        let exclusions = building.exclusions(std::mem::take(&mut self.excluded));
         if !building.problems.is_empty() {
             return Err(building.problems);
         }
@@ -179,6 +199,7 @@ impl Compilation<'_> {
             chains,
             prefilters: Default::default(),
             settings: self.settings,
+            exclusions,
         };
         resolve_slots(&mut program);
         specialise::specialise(&mut program);
@@ -277,6 +298,21 @@ struct Building<'d> {
 }
 
 impl Building<'_> {
+    fn exclusions(&mut self, excluded: Vec<(Which, Vec<Located<Target>>)>) -> Vec<Exclusion> {
+        let mut exclusions = Vec::new();
+        for (which, targets) in excluded {
+            match &*targets {
+                [] => exclusions.push(Exclusion { which, target: None }),
+                targets => {
+                    for target in targets.iter().filter_map(|target| self.named(target)) {
+                        exclusions.push(Exclusion { which: which.clone(), target: Some(target) });
+                    }
+                }
+            }
+        }
+        exclusions
+    }
+
     fn problem(&mut self, span: Span, message: impl Into<String>) {
         self.problems.push(Problem { span, message: message.into() });
     }

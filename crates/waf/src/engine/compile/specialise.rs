@@ -252,7 +252,7 @@ impl Pass<'_> {
         let rule = self.program.rules.get(index as usize);
         rule.into_iter().flat_map(|rule| self.links(rule)).flat_map(|link| link.effects.iter()).filter_map(
             |effect| match effect {
-                Effect::Remove(rules) => Some(rules),
+                Effect::Remove(rules, _) => Some(rules),
                 _ => None,
             },
         )
