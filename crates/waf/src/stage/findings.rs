@@ -39,7 +39,7 @@ pub(super) fn notes(transaction: &Transaction, detail: Detail) -> ScanNotes {
     let score = SCORES.iter().map(|name| transaction.tx_number(name)).max().unwrap_or_default();
     ScanNotes {
         rule_ids: all.iter().map(|found| found.rule_id).collect(),
-        score: u64::try_from(score).unwrap_or_default(),
+        score: u64::try_from(score).unwrap_or_default().max(transaction.detector_score()),
         matches,
         refused_by: None,
         answer: None,

@@ -69,7 +69,7 @@ pub struct RawScan {
     /// `enforce` refuses what the rules refuse, `shadow` only records that they would, `off` runs none. Default:
     /// `enforce` where a ruleset is named, otherwise `off`.
     pub mode: Option<Mode>,
-    /// The name of a ruleset.
+    /// The name of a ruleset; `builtin` is the one that comes with the gateway, which needs no files.
     pub ruleset: Option<String>,
     /// The paranoia level here. Default: that of the ruleset.
     #[schemars(range(min = 1, max = 4))]

@@ -9,6 +9,7 @@ use portcullis_core::{ConfigFolder, KeyPath, Mode, Problems};
 use super::generated::{self, Refinement};
 use super::raw::{RawRuleset, RawScan, RawThresholds};
 use super::scan::Scan;
+use crate::builtin::{Detector, Settings};
 use crate::engine::{LoadError, Ruleset};
 
 /// The name of the rules that come with the gateway.
@@ -19,6 +20,8 @@ const BUILTIN: &str = "builtin";
 #[derive(Debug)]
 pub struct Rulesets {
     definitions: Vec<Definition>,
+    /// Where the rules that come with the gateway stand among the definitions.
+    builtin: usize,
     compiled: HashMap<Combination, Option<Ruleset>>,
 }
 
@@ -71,12 +74,22 @@ impl Rulesets {
                 is_checked: false,
             });
         }
-        Self { definitions, compiled: HashMap::new() }
+        let builtin = definitions.len();
+        definitions.push(Definition {
+            name: BUILTIN.to_owned(),
+            files: Vec::new(),
+            rules: String::new(),
+            refinement: Refinement::default(),
+            path: path.clone(),
+            is_told: false,
+            is_checked: true,
+        });
+        Self { definitions, builtin, compiled: HashMap::new() }
     }
 
     /// The names of all rulesets, in the order of the configuration.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.definitions.iter().map(|definition| definition.name.as_str())
+        self.definitions.iter().take(self.builtin).map(|definition| definition.name.as_str())
     }
 
     #[cfg(test)]
@@ -100,13 +113,18 @@ impl Rulesets {
         };
         let Some(number) = self.definitions.iter().position(|definition| definition.name == *name) else {
             let problem = problems.error(&path.key("ruleset"), format!("there is no ruleset named `{name}`"));
-            match nearest(name, self.names()) {
+            match nearest(name, self.definitions.iter().map(|definition| definition.name.as_str())) {
                 Some(known) => problem.suggest(format!("did you mean `{known}`?")),
-                None => problem.suggest("define it under `rulesets`"),
+                None => problem.suggest(
+                    "define it under `rulesets`, or name `builtin`, the rules that come with the gateway",
+                ),
             }
             return Scan::off();
         };
         generated::check(&raw.exclude, &path.key("exclude"), problems);
+        if number == self.builtin {
+            refuse_what_builtin_lacks(raw, path, problems);
+        }
         if !is_sound || problems.has_errors() {
             self.check(number, problems);
             return Scan::off();
@@ -117,7 +135,7 @@ impl Rulesets {
 
     /// Loads the rulesets that no route asked for, to say what is wrong with them.
     pub fn check_unused(&mut self, problems: &mut Problems) {
-        for number in 0..self.definitions.len() {
+        for number in 0..self.builtin {
             self.check(number, problems);
         }
     }
@@ -144,7 +162,11 @@ impl Rulesets {
         if let Some(compiled) = self.compiled.get(&combination) {
             return compiled.clone();
         }
-        let compiled = definition.load(&combination.1, problems);
+        let compiled = if number == self.builtin {
+            definition.load_builtin(&combination.1, problems)
+        } else {
+            definition.load(&combination.1, problems)
+        };
         self.compiled.insert(combination, compiled.clone());
         compiled
     }
@@ -189,6 +211,20 @@ impl Definition {
         }
     }
 
+    /// Loads the rules that come with the gateway, with the exclusions around them.
+    fn load_builtin(&mut self, refinement: &Refinement, problems: &mut Problems) -> Option<Ruleset> {
+        let mut settings = Settings::default();
+        if let Some(score) = refinement.thresholds.inbound {
+            settings.threshold = u16::try_from(score).unwrap_or(u16::MAX);
+        }
+        let loaded = Ruleset::builder()
+            .detector(Detector::new(settings))
+            .text("(preamble)", generated::before(refinement))
+            .text("(exclusions)", generated::after(refinement))
+            .build();
+        loaded.map_err(|error| self.tell(&error, problems)).ok()
+    }
+
     fn tell(&mut self, error: &LoadError, problems: &mut Problems) {
         self.is_told = true;
         let inline = self.path.key("rules");
@@ -201,6 +237,20 @@ impl Definition {
                 if is_inline || self.files.is_empty() { inline.clone() } else { self.path.key("files") };
             problems.error(&key, report);
         }
+    }
+}
+
+/// The built-in rules have no levels of paranoia, and look at requests only.
+fn refuse_what_builtin_lacks(raw: &RawScan, path: &KeyPath, problems: &mut Problems) {
+    if raw.paranoia.is_some() {
+        problems
+            .error(&path.key("paranoia"), "the ruleset `builtin` has no paranoia levels")
+            .suggest("lower `thresholds.inbound` for more caution, or name another ruleset");
+    }
+    if raw.thresholds.outbound.is_some() {
+        problems
+            .error(&path.key("thresholds").key("outbound"), "the ruleset `builtin` does not look at answers")
+            .suggest("leave it out, or name another ruleset");
     }
 }
 
