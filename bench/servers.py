@@ -26,6 +26,8 @@ KNOWN = {
     "haproxy-jwt": (HAPROXY, HERE / "peers/haproxy-jwt.cfg", "127.0.0.1:8107", True),
     "portcullis-plain": (None, HERE / "plain.yaml", "127.0.0.1:8201", False),
     "portcullis-auth": (None, HERE / "auth.yaml", "127.0.0.1:8202", True),
+    "portcullis-crs": (None, HERE / "crs.yaml", "127.0.0.1:8203", False),
+    "portcullis-builtin": (None, HERE / "builtin.yaml", "127.0.0.1:8204", False),
 }
 PROGRAMS = ["nginx", "haproxy", "wrk", "openssl"]
 

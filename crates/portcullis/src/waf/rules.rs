@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use portcullis_waf::builtin::{self, RuleInfo};
 use portcullis_waf::engine::{RuleSummary, Ruleset};
 use serde_json::{Value, json};
 
@@ -18,6 +19,9 @@ pub(crate) struct Arguments {
     /// More rules, as after `--rules`.
     #[arg(value_name = "DIR|FILE")]
     more: Vec<PathBuf>,
+    /// The rules that come with the gateway, instead of files.
+    #[arg(long, conflicts_with_all = ["rules", "setup", "more"])]
+    builtin: bool,
     /// Only rules with this tag.
     #[arg(long)]
     tag: Option<String>,
@@ -43,9 +47,13 @@ fn range(text: &str) -> Result<RangeInclusive<u32>, String> {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let files = arguments.sources.files(&arguments.more)?;
-    let ruleset = load::ruleset(Ruleset::builder(), &files)?;
-    let rules: Vec<&RuleSummary> = ruleset.rules().iter().filter(|rule| is_wanted(rule, arguments)).collect();
+    let all = if arguments.builtin {
+        builtin::rules().iter().map(summary).collect()
+    } else {
+        let files = arguments.sources.files(&arguments.more)?;
+        load::ruleset(Ruleset::builder(), &files)?.rules().to_vec()
+    };
+    let rules: Vec<&RuleSummary> = all.iter().filter(|rule| is_wanted(rule, arguments)).collect();
     match arguments.format {
         Format::Json => {
             let list: Vec<Value> = rules.iter().map(|rule| as_json(rule)).collect();
@@ -59,6 +67,22 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(if rules.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// A rule that comes with the gateway, as lists show rules.
+fn summary(rule: &RuleInfo) -> RuleSummary {
+    RuleSummary {
+        id: rule.id,
+        phase: 2,
+        message: format!("{} (score {}): {}", rule.title, rule.score, rule.description),
+        tags: vec![format!("attack-{}", rule.family.name())],
+        severity: None,
+        file: "(builtin)".to_owned(),
+        line: 0,
+        links: 1,
+        prefiltered: true,
+        backtracks: false,
+    }
 }
 
 fn is_wanted(rule: &RuleSummary, arguments: &Arguments) -> bool {

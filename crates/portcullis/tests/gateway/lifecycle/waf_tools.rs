@@ -222,3 +222,13 @@ fn explaining_needs_a_request_and_rules() {
     let no_field = with(&["waf", "explain", "--rules", "a.conf", "-H", "oops", "/p"]);
     assert!(no_field.stderr.contains("`oops` is not a field; write `Name: value`"), "{no_field:?}");
 }
+
+#[test]
+fn the_rules_that_come_with_the_gateway_are_listed() {
+    let rules = json(&with(&["waf", "rules", "--builtin", "--tag", "attack-sql", "--format", "json"]));
+    let rules = rules.as_array().unwrap();
+    assert!(rules.len() > 5, "{rules:?}");
+    assert!(rules.iter().all(|rule| rule["id"].as_u64().is_some_and(|id| (100_000..101_000).contains(&id))));
+    let both = with(&["waf", "rules", "--builtin", "--rules", "a.conf"]);
+    assert_eq!(both.status, 2, "{}", both.stderr);
+}

@@ -3,6 +3,7 @@
 mod answers;
 mod attacks;
 mod bodies;
+mod builtin;
 mod core_rule_set;
 mod explain;
 mod hostile;

