@@ -45,7 +45,7 @@ impl Event {
 }
 
 /// One decision, borrowed from those who took part in it. There is no place in it for header fields, the
-/// query or a body: what may hold a secret cannot be recorded. Texts that are empty are left out.
+/// query or a body: what may hold a secret cannot be recorded, but for the little and masked that says what a rule matched. Texts that are empty are left out.
 #[derive(Debug, Clone, Copy)]
 pub struct Record<'r> {
     /// What the record is about.
