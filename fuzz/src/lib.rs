@@ -9,12 +9,12 @@ use portcullis_waf::body::limits::{GraphqlLimits, JsonLimits, MultipartLimits, X
 use portcullis_waf::body::multipart::Multipart;
 use portcullis_waf::body::xml::Xml;
 use portcullis_waf::body::{graphql, json, multipart, urlencoded, xml};
+use portcullis_waf::builtin::{Detector, Findings, Place, Settings};
+use portcullis_waf::operator::{DataFiles, Operator, OperatorName};
 use portcullis_waf::pairs::Pairs;
+use portcullis_waf::pattern::{Captures, Outcome, Pattern};
 use portcullis_waf::seclang::Document;
 use portcullis_waf::transform::{Contents, Transformation};
-use portcullis_waf::operator::{DataFiles, Operator, OperatorName};
-use portcullis_waf::pattern::{Captures, Outcome, Pattern};
-use portcullis_waf::builtin::{Detector, Findings, Place, Settings};
 
 /// A normal target is its own normal form, and has no second reading that the rules forbid.
 pub fn request_target(input: &[u8]) {
@@ -174,6 +174,10 @@ pub fn seclang(input: &[u8]) {
                 assert!(fault.span.start as usize <= source.text.len(), "{fault:?}");
             }
             let _ = errors.to_string();
+        }
+    }
+}
+
 /// A transformation that changes something was foreseen to, and stays within its bound. The first byte of the input chooses one.
 pub fn transformations(input: &[u8]) {
     let Some((choice, value)) = input.split_first() else { return };
@@ -192,6 +196,8 @@ pub fn transformations(input: &[u8]) {
             assert!(output.eq_ignore_ascii_case(value), "{name} changed more than case");
         }
     }
+}
+
 /// A pattern compiles or is refused, and what it requires is in what it matches. The first line of the input is the pattern,
 /// the rest a value.
 pub fn patterns(input: &[u8]) {
@@ -244,6 +250,8 @@ fn contains_one(value: &[u8], required: Option<Vec<Vec<u8>>>) -> bool {
     required.is_none_or(|literals| {
         literals.iter().any(|literal| lower.windows(literal.len()).any(|window| window == literal.as_slice()))
     })
+}
+
 /// A value is judged without a panic, in every place and twice in the same way.
 pub fn waf_builtin(input: &[u8]) {
     static DETECTOR: std::sync::LazyLock<Detector> =
@@ -311,8 +319,13 @@ mod tests {
     #[test]
     fn body_urlencoded() {
         over_seeds("body_urlencoded", super::body_urlencoded);
+    }
+
+    #[test]
     fn seclang() {
         over_seeds("seclang", super::seclang);
+    }
+
     /// With every choice of a transformation, whichever byte a seed begins with.
     #[test]
     fn transformations() {
@@ -322,6 +335,9 @@ mod tests {
                 super::transformations(&[&[choice], value].concat());
             }
         });
+    }
+
+    #[test]
     fn patterns() {
         over_seeds("patterns", super::patterns);
     }
@@ -329,6 +345,9 @@ mod tests {
     #[test]
     fn waf_operators() {
         over_seeds("waf_operators", super::waf_operators);
+    }
+
+    #[test]
     fn waf_builtin() {
         over_seeds("waf_builtin", super::waf_builtin);
     }

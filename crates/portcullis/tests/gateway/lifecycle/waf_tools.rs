@@ -230,5 +230,5 @@ fn the_rules_that_come_with_the_gateway_are_listed() {
     assert!(rules.len() > 5, "{rules:?}");
     assert!(rules.iter().all(|rule| rule["id"].as_u64().is_some_and(|id| (100_000..101_000).contains(&id))));
     let both = with(&["waf", "rules", "--builtin", "--rules", "a.conf"]);
-    assert_eq!(both.status, 2, "{}", both.stderr);
+    assert_eq!(both.code, 2, "{}", both.stderr);
 }

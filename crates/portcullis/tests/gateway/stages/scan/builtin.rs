@@ -37,7 +37,8 @@ fn attacks_are_refused_without_any_rule_file() {
 fn ordinary_traffic_passes() {
     let upstream = Upstream::start();
     let gateway = guarded(&upstream, "");
-    let prose = r#"{"text":"Please select a time from the list; bring O'Neil's card & the drop-off form","n":1}"#;
+    let prose =
+        r#"{"text":"Please select a time from the list; bring O'Neil's card & the drop-off form","n":1}"#;
     assert_eq!(post(&gateway, "application/json", prose).status, 200);
     assert_eq!(get(&gateway, "/api/v1/search?q=blue+widget+with+handle&limit=20&lang=en", "").status, 200);
     let records = gateway.stop_and_audit();
