@@ -45,6 +45,8 @@ pub(crate) struct Rule {
     pub(crate) place: RulePlace,
     /// Bit in the prefilter's sets; none when the prefilter says nothing about it.
     pub(crate) filter: Option<u32>,
+    /// Whether a value must hold something for it to match.
+    pub(crate) prefiltered: bool,
     pub(crate) targets: Box<[Target]>,
     pub(crate) exclusions: Box<[NamedTarget]>,
     pub(crate) operator: RuleOperator,

@@ -209,7 +209,7 @@ fn summaries(program: &Program) -> Arc<[RuleSummary]> {
                 file: rule.place.source.to_string(),
                 line: rule.place.line,
                 links: chain.len(),
-                prefiltered: rule.filter.is_some(),
+                prefiltered: rule.prefiltered,
                 backtracks: chain.iter().any(
                     |link| matches!(&link.operator, RuleOperator::Fixed(operator) if operator.backtracks()),
                 ),

@@ -222,11 +222,16 @@ fn resolve_slots(program: &mut Program) {
 
 /// Prepares what decides which rules run.
 fn arrange(program: &mut Program) {
-    let Program { rules, phases, chains, .. } = &mut *program;
+    let Program { rules, heads, phases, chains, .. } = &mut *program;
     let prefilters = [
         Prefilter::build(&filtered(rules, phases, &[0, 1], chains)),
         Prefilter::build(&filtered(rules, phases, &[2, 3], chains)),
     ];
+    for &head in heads.iter() {
+        if let Some(rule) = rules.get_mut(head as usize).filter(|rule| rule.filter.is_none()) {
+            rule.prefiltered = matches!(rule.needs(), Some(Needs::Literals(_) | Needs::Bytes(_)));
+        }
+    }
     program.prefilters = prefilters;
     for (phase, set) in program.phases.iter().zip(&mut program.always) {
         *set = BitSet::with_bound(phase.len());
@@ -248,6 +253,7 @@ fn filtered(rules: &mut [Rule], phases: &[Vec<u32>; 5], which: &[usize], chains:
             };
             let Some(needs) = rule.needs() else { continue };
             rule.filter = u32::try_from(list.len()).ok();
+            rule.prefiltered = !matches!(needs, Needs::Nothing);
             list.push(Filtered {
                 rule: index,
                 phase,

@@ -47,6 +47,7 @@ impl Building<'_> {
             phase: draft.phase,
             place: self.place(draft),
             filter: None,
+            prefiltered: false,
             targets: targets.into(),
             exclusions: exclusions.into(),
             operator,
