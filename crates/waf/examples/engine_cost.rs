@@ -2,7 +2,7 @@
 //! of JSON, the time to load the rules and the memory that they take. With
 //! `--list`: the rules that no prefilter can rule out; with `--mix`: the requests of the mix only.
 //!
-//!     cargo run --release -p portcullis-waf --example engine_cost -- FILE.conf... [--rounds N] [--mix] [--list]
+//!     cargo run --release -p portcullis-waf --example engine_cost -- [FILE.conf...] [--builtin] [--rounds N] [--mix] [--list]
 
 #![allow(
     clippy::print_stdout,
@@ -14,7 +14,13 @@
 use std::net::SocketAddr;
 use std::time::{Instant, SystemTime};
 
+use portcullis_waf::builtin::{Detector, Settings};
 use portcullis_waf::engine::{Interruption, Ruleset};
+
+/// What the gateway sets for the built-in ruleset.
+const BODIES: &str = r#"SecRequestBodyAccess On
+SecArgumentsLimit 10000
+SecRule REQUEST_HEADERS:Content-Type "@rx ^application/json" "id:1,phase:1,pass,nolog,t:lowercase,ctl:requestBodyProcessor=JSON""#;
 
 const TARGETS: [&str; 4] = [
     "/api/v1/products?category=garden&page=2&sort=price&order=asc",
@@ -37,10 +43,11 @@ const BODY: &str = r#"{"name":"Blue widget","quantity":12,"price":19.99,"tags":[
 fn main() {
     let mut files = Vec::new();
     let mut rounds = 5000_u32;
-    let (mut list, mut mix_only) = (false, false);
+    let (mut list, mut mix_only, mut builtin) = (false, false, false);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
+            "--builtin" => builtin = true,
             "--list" => list = true,
             "--mix" => mix_only = true,
             "--rounds" => rounds = arguments.next().unwrap().parse().unwrap(),
@@ -49,7 +56,11 @@ fn main() {
     }
     let memory_before = resident();
     let start = Instant::now();
-    let loaded = files.iter().fold(Ruleset::builder(), |builder, file| builder.file(file)).build();
+    let mut builder = Ruleset::builder();
+    if builtin {
+        builder = builder.detector(Detector::new(Settings::default())).text("bodies", BODIES);
+    }
+    let loaded = files.iter().fold(builder, |builder, file| builder.file(file)).build();
     let ruleset = loaded.unwrap_or_else(|error| {
         println!("{error}");
         std::process::exit(1);
