@@ -7,6 +7,7 @@
 pub mod body;
 pub mod builtin;
 pub mod engine;
+mod named;
 pub mod operator;
 pub mod pairs;
 pub mod pattern;

@@ -70,7 +70,7 @@ pub(crate) fn head(detector: &Detector, program: &Program, state: &mut State) {
     });
     let path = items.single(Base::RequestFilename);
     detector.scan_head(items.single(Base::RequestMethod), path, headers, &mut detection.findings);
-    note(program, state, 0, |_| "REQUEST_HEADERS".to_owned());
+    note(state, 0, "REQUEST_HEADERS");
     values(detector, program, state);
 }
 
@@ -100,7 +100,7 @@ pub(crate) fn values(detector: &Detector, program: &Program, state: &mut State) 
             state.detection.findings.withdraw(&mark, &excluded);
         }
         let target = target(&state.items, base, index);
-        note(program, state, before, |_| target.clone());
+        note(state, before, &target);
     }
     if detector.is_attack(&state.detection.findings) {
         let worst = state.detection.findings.list().iter().max_by_key(|finding| finding.score);
@@ -131,8 +131,7 @@ fn excludes(program: &Program, state: &State, base: Base, index: usize, finding:
 }
 
 /// Records the findings from `first` on.
-fn note(program: &Program, state: &mut State, first: usize, target: impl Fn(&Finding) -> String) {
-    let _ = program;
+fn note(state: &mut State, first: usize, target: &str) {
     let State { detection, matches, controls, .. } = &mut *state;
     for finding in detection.findings.list().iter().skip(first) {
         let title = rules()
@@ -152,7 +151,7 @@ fn note(program: &Program, state: &mut State, first: usize, target: impl Fn(&Fin
             maturity: None,
             accuracy: None,
             values: vec![MatchedValue {
-                target: target(finding),
+                target: target.to_owned(),
                 transformations: finding.layers.iter().map(|layer| layer.name()).collect(),
                 value: finding.evidence.clone(),
                 found: finding.evidence.clone(),

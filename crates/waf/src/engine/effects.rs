@@ -71,7 +71,7 @@ fn set_tx(run: &mut Run<'_>, name: &TxName, change: &Change) {
         Change::Set(text) => {
             let mut value = std::mem::take(&mut run.state.scratch.text);
             value.clear();
-            expand::expand(run.program, run.collections, run.state, text, &mut value);
+            expand::expand(run.collections, run.state, text, &mut value);
             run.state.tx.set_text(key, &value);
             run.state.scratch.text = value;
         }
@@ -82,7 +82,7 @@ fn set_tx(run: &mut Run<'_>, name: &TxName, change: &Change) {
 }
 
 fn add_tx(run: &mut Run<'_>, key: TxKey, text: &Text, sign: i64) {
-    let amount = expand::number(run.program, run.collections, run.state, text).saturating_mul(sign);
+    let amount = expand::number(run.collections, run.state, text).saturating_mul(sign);
     let sum = run.state.tx.number(key).saturating_add(amount);
     run.state.tx.set(key, TxValue::Number(sum));
 }
@@ -99,8 +99,8 @@ fn set_persistent(run: &mut Run<'_>, variable: Variable, name: &Text, change: &C
             value = expanded(run, text);
             Update::Set(&value)
         }
-        Change::Add(text) => Update::Add(expand::number(run.program, run.collections, run.state, text)),
-        Change::Subtract(text) => Update::Add(-expand::number(run.program, run.collections, run.state, text)),
+        Change::Add(text) => Update::Add(expand::number(run.collections, run.state, text)),
+        Change::Subtract(text) => Update::Add(-expand::number(run.collections, run.state, text)),
         Change::Unset => Update::Unset,
     };
     if let Some(key) = run.state.key_of(variable) {
@@ -125,7 +125,7 @@ fn open(run: &mut Run<'_>, variable: Variable, key: &Text) {
 
 fn expanded(run: &Run<'_>, text: &Text) -> Vec<u8> {
     let mut buffer = Vec::new();
-    expand::expand(run.program, run.collections, run.state, text, &mut buffer);
+    expand::expand(run.collections, run.state, text, &mut buffer);
     buffer
 }
 

@@ -128,7 +128,7 @@ impl Run<'_> {
         if let RuleOperator::Expanded(_, text) | RuleOperator::Number(_, text) = &rule.operator {
             let mut argument = std::mem::take(&mut self.state.scratch.argument);
             argument.clear();
-            expand::expand(self.program, self.collections, self.state, text, &mut argument);
+            expand::expand(self.collections, self.state, text, &mut argument);
             self.state.scratch.argument = argument;
         }
     }
@@ -136,7 +136,7 @@ impl Run<'_> {
     fn target(&mut self, rule: &Rule, index: u32, target: &Target) -> bool {
         if target.count {
             let count = self.count(target);
-            return self.number(rule, index, target, Name::Of(target), count);
+            return self.number(rule, index, Name::Of(target), count);
         }
         if target.bases.is_empty() {
             return self.made(rule, index, target);
@@ -238,7 +238,7 @@ impl Run<'_> {
     }
 
     /// Checks a number; comparisons of numbers need no text.
-    fn number(&mut self, rule: &Rule, index: u32, target: &Target, name: Name<'_>, number: i64) -> bool {
+    fn number(&mut self, rule: &Rule, index: u32, name: Name<'_>, number: i64) -> bool {
         let holds = match &rule.operator {
             RuleOperator::NumberFixed(comparison, argument) => comparison.holds(number, *argument),
             RuleOperator::Number(comparison, _) => {
@@ -253,7 +253,6 @@ impl Run<'_> {
                 return any;
             }
         };
-        let _ = target;
         if holds == rule.negated {
             return false;
         }
@@ -298,10 +297,10 @@ impl Run<'_> {
     /// Looks at a variable whose values are made on demand.
     fn made(&mut self, rule: &Rule, index: u32, target: &Target) -> bool {
         match (target.variable, &target.selector) {
-            (Variable::Tx, &Selector::Slot(slot)) => self.tx(rule, index, target, TxKey::Slot(slot)),
+            (Variable::Tx, &Selector::Slot(slot)) => self.tx(rule, index, TxKey::Slot(slot)),
             (Variable::Tx, _) => {
                 let keys = self.tx_keys(target);
-                keys.into_iter().fold(false, |any, key| self.tx(rule, index, target, key) | any)
+                keys.into_iter().fold(false, |any, key| self.tx(rule, index, key) | any)
             }
             _ => {
                 let mut any = false;
@@ -323,11 +322,11 @@ impl Run<'_> {
         slots.chain(extra).collect()
     }
 
-    fn tx(&mut self, rule: &Rule, index: u32, target: &Target, key: TxKey) -> bool {
+    fn tx(&mut self, rule: &Rule, index: u32, key: TxKey) -> bool {
         let transforms = rule.chain != ChainId::NONE;
         match self.state.tx.value(key) {
             TxValue::Unset => false,
-            TxValue::Number(number) if !transforms => self.number(rule, index, target, Name::Tx(key), number),
+            TxValue::Number(number) if !transforms => self.number(rule, index, Name::Tx(key), number),
             _ => {
                 let mut value = std::mem::take(&mut self.state.scratch.value);
                 value.clear();
@@ -490,7 +489,7 @@ impl Run<'_> {
 
     fn expanded(&self, text: &super::program::Text) -> String {
         let mut buffer = Vec::new();
-        expand::expand(self.program, self.collections, self.state, text, &mut buffer);
+        expand::expand(self.collections, self.state, text, &mut buffer);
         String::from_utf8_lossy(&buffer).into_owned()
     }
 

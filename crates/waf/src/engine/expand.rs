@@ -5,44 +5,37 @@ use crate::seclang::Variable;
 use super::clock::write_time;
 use super::collections::Collections;
 use super::items::bases_of;
-use super::program::{Program, Text, TextPart};
+use super::program::{Text, TextPart};
 use super::state::State;
 use super::tx::{TxKey, leading_number, write_number};
 
 /// Appends `text` with its macros replaced. A variable that does not exist leaves nothing.
-pub(crate) fn expand(
-    program: &Program,
-    collections: &Collections,
-    state: &State,
-    text: &Text,
-    output: &mut Vec<u8>,
-) {
+pub(crate) fn expand(collections: &Collections, state: &State, text: &Text, output: &mut Vec<u8>) {
     for part in &text.parts {
         match part {
             TextPart::Fixed(text) => output.extend_from_slice(text.as_bytes()),
             TextPart::Slot(slot) => state.tx.write(TxKey::Slot(*slot), output),
             TextPart::Variable(variable, name) => {
-                write_variable(program, collections, state, *variable, name.as_deref(), output);
+                write_variable(collections, state, *variable, name.as_deref(), output);
             }
         }
     }
 }
 
 /// The number that `text` stands for.
-pub(crate) fn number(program: &Program, collections: &Collections, state: &State, text: &Text) -> i64 {
+pub(crate) fn number(collections: &Collections, state: &State, text: &Text) -> i64 {
     match &*text.parts {
         [TextPart::Fixed(text)] => leading_number(text.as_bytes()),
         [TextPart::Slot(slot)] => state.tx.number(TxKey::Slot(*slot)),
         _ => {
             let mut buffer = Vec::new();
-            expand(program, collections, state, text, &mut buffer);
+            expand(collections, state, text, &mut buffer);
             leading_number(&buffer)
         }
     }
 }
 
 fn write_variable(
-    program: &Program,
     collections: &Collections,
     state: &State,
     variable: Variable,
@@ -52,7 +45,6 @@ fn write_variable(
     let bases = bases_of(variable);
     if bases.is_empty() {
         write_made(collections, state, variable, name, output);
-        let _ = program;
         return;
     }
     for &base in bases {

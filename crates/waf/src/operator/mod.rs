@@ -10,71 +10,46 @@ mod plain_words;
 mod sqli;
 mod xss;
 
-macro_rules! operators {
-    ($($variant:ident $name:literal $(| $alias:literal)*,)*) => {
-        /// An operator, by its name in ModSecurity's reference manual.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        #[allow(missing_docs, reason = "each is the reference manual's operator of that name")]
-        pub enum OperatorName { $($variant,)* }
-
-        impl OperatorName {
-            /// Every operator.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// The name as rules write it after the `@`.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
-            }
-
-            /// The operator of that name (without the `@`), in any case.
-            #[must_use]
-            pub fn named(name: &str) -> Option<Self> {
-                $(if name.eq_ignore_ascii_case($name) $(|| name.eq_ignore_ascii_case($alias))* {
-                    return Some(Self::$variant);
-                })*
-                None
-            }
-        }
-    };
-}
-
-operators! {
-    BeginsWith "beginsWith",
-    Contains "contains",
-    ContainsWord "containsWord",
-    DetectSqli "detectSQLi",
-    DetectXss "detectXSS",
-    EndsWith "endsWith",
-    Eq "eq",
-    Ge "ge",
-    GeoLookup "geoLookup",
-    Gt "gt",
-    IpMatch "ipMatch",
-    IpMatchFromFile "ipMatchFromFile" | "ipMatchF",
-    Le "le",
-    Lt "lt",
-    NoMatch "noMatch",
-    Pm "pm",
-    PmFromFile "pmFromFile" | "pmf",
-    Rbl "rbl",
-    Rx "rx",
-    RxGlobal "rxGlobal",
-    StrEq "streq",
-    StrMatch "strmatch",
-    UnconditionalMatch "unconditionalMatch",
-    ValidateByteRange "validateByteRange",
-    ValidateUrlEncoding "validateUrlEncoding",
-    ValidateUtf8Encoding "validateUtf8Encoding",
-    VerifyCc "verifyCC",
-    VerifyCpf "verifyCPF",
-    VerifySsn "verifySSN",
-    VerifySvnr "verifySVNR",
-    Within "within",
+named! {
+    /// An operator, by its name in ModSecurity's reference manual, without the `@`.
+    OperatorName {
+        BeginsWith "beginsWith",
+        Contains "contains",
+        ContainsWord "containsWord",
+        DetectSqli "detectSQLi",
+        DetectXss "detectXSS",
+        EndsWith "endsWith",
+        Eq "eq",
+        Ge "ge",
+        GeoLookup "geoLookup",
+        Gt "gt",
+        IpMatch "ipMatch",
+        IpMatchFromFile "ipMatchFromFile" | "ipMatchF",
+        Le "le",
+        Lt "lt",
+        NoMatch "noMatch",
+        Pm "pm",
+        PmFromFile "pmFromFile" | "pmf",
+        Rbl "rbl",
+        Rx "rx",
+        RxGlobal "rxGlobal",
+        StrEq "streq",
+        StrMatch "strmatch",
+        UnconditionalMatch "unconditionalMatch",
+        ValidateByteRange "validateByteRange",
+        ValidateUrlEncoding "validateUrlEncoding",
+        ValidateUtf8Encoding "validateUtf8Encoding",
+        VerifyCc "verifyCC",
+        VerifyCpf "verifyCPF",
+        VerifySsn "verifySSN",
+        VerifySvnr "verifySVNR",
+        Within "within",
+    }
 }
 
 pub use compare::{compare_expanded, takes_macros};
 
+use crate::named::named;
 use crate::pattern::{ByteSet, Captures, Outcome, Pattern, PatternError};
 use addresses::Addresses;
 use identity::Identity;
