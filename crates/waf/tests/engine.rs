@@ -306,13 +306,11 @@ fn answers_are_looked_at_by_content_type() {
         transaction.response_line(200, b"HTTP/1.1");
         transaction.response_header(b"Content-Type", kind);
         transaction.response_header(b"X-Leak", leak);
-        let wanted = transaction.wants_response_body().is_some();
         let first = transaction.response_headers_done();
         let interruption = first.or_else(|| {
             let wanted = transaction.wants_response_body().is_some();
             transaction.response_body(if wanted { body } else { b"" })
         });
-        let _ = wanted;
         interruption.map(|interruption| interruption.rule_id)
     };
     assert_eq!(answer(b"text/html; charset=utf-8", b"", b"error ORA-00933 near"), Some(2));

@@ -18,7 +18,7 @@ use super::server;
 use crate::output::{self, Format};
 
 /// What a gateway sets for the rules of a route.
-const SETTINGS: &str = include_str!("explain.conf");
+const SETTINGS: &str = portcullis_waf::stage::PREAMBLE;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {

@@ -448,7 +448,7 @@ impl Run<'_> {
                     TxKey::Extra(_) => self
                         .state
                         .tx
-                        .set_keys(&self.program.names)
+                        .extra_keys()
                         .find(|&(found, _)| found == key)
                         .map_or(&[], |(_, name)| name),
                 },

@@ -176,15 +176,6 @@ impl Tx {
         }
     }
 
-    /// Every variable that is set, with its name.
-    pub(crate) fn set_keys<'a>(&'a self, names: &'a TxNames) -> impl Iterator<Item = (TxKey, &'a [u8])> {
-        let slots = (0..names.len()).filter_map(|slot| {
-            let slot = u32::try_from(slot).ok()?;
-            Some((TxKey::Slot(slot), names.name(slot)))
-        });
-        slots.filter(|&(key, _)| self.is_set(key)).chain(self.extra_keys())
-    }
-
     /// Every variable that is set and whose name was made up at run time, with its name.
     pub(crate) fn extra_keys(&self) -> impl Iterator<Item = (TxKey, &[u8])> {
         let extra = self.extra.iter().enumerate().filter_map(|(index, &(name, _))| {

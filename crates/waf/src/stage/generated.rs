@@ -23,33 +23,9 @@ const FIRST_EXCLUSION: u32 = FIRST_ID + 100;
 const MOST_EXCLUSIONS: usize = 900;
 
 /// What holds before any file is read, which may say otherwise. Bodies of requests are looked into, up to what the route
-/// takes, which the gateway sees to; JSON and XML are taken apart as such.
-const PREAMBLE: &str = r#"
-SecRuleEngine On
-SecRequestBodyAccess On
-SecRequestBodyLimit 1099511627776
-SecRequestBodyLimitAction Reject
-SecRequestBodyJsonDepthLimit 512
-SecArgumentsLimit 10000
-SecResponseBodyAccess Off
-SecResponseBodyLimit 1048576
-SecResponseBodyLimitAction ProcessPartial
-SecResponseBodyMimeType text/plain text/html text/xml application/xml application/json application/problem+json
-SecRule REQUEST_HEADERS:Content-Type "@rx ^(?:(?:application|text)/xml|application/[a-z0-9.+-]+[+]xml)" \
-    "id:990000000,phase:1,pass,t:none,t:lowercase,nolog,ctl:requestBodyProcessor=XML"
-SecRule REQUEST_HEADERS:Content-Type "@rx ^application/(?:json|[a-z0-9.+-]+[+]json)" \
-    "id:990000001,phase:1,pass,t:none,t:lowercase,nolog,ctl:requestBodyProcessor=JSON"
-"#;
-
-/// What the body processors could not take apart, the rules have not seen.
-const AFTER_PREAMBLE: &str = r#"
-SecRule REQBODY_ERROR "!@eq 0" \
-    "id:990000010,phase:2,deny,status:400,t:none,log,severity:2,msg:'The body cannot be taken apart',logdata:'%{REQBODY_ERROR_MSG}'"
-SecRule &ARGS "@ge 10000" \
-    "id:990000011,phase:2,deny,status:400,t:none,log,severity:2,msg:'More arguments than are looked into'"
-SecRule MULTIPART_STRICT_ERROR "!@eq 0" \
-    "id:990000012,phase:2,deny,status:400,t:none,log,severity:2,msg:'The multipart body can be read in more than one way'"
-"#;
+/// takes, which the gateway sees to; JSON and XML are taken apart as such; what the body processors cannot take apart, which the
+/// rules have then not seen, is refused.
+pub const PREAMBLE: &str = include_str!("preamble.conf");
 
 /// Whether a rule of the gateway's own refuses because it cannot see all of the body.
 pub(super) const fn is_about_reading(rule: u32) -> bool {
@@ -68,7 +44,7 @@ pub(super) struct Refinement {
 
 /// The rules before the files.
 pub(super) fn before(refinement: &Refinement) -> String {
-    let mut text = format!("{PREAMBLE}{AFTER_PREAMBLE}");
+    let mut text = PREAMBLE.to_owned();
     let mut settings = Vec::new();
     if let Some(level) = refinement.paranoia {
         // The first two are those of CRS 4, the others those of CRS 3.

@@ -14,6 +14,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
+pub use generated::PREAMBLE;
 pub use raw::{RawExclusion, RawRuleset, RawScan, RawThresholds, RuleIds};
 pub use rulesets::Rulesets;
 pub use scan::{Detail, Outcome, RequestView, Scan, Scanning};
