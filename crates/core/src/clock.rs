@@ -63,6 +63,24 @@ impl Clock for SystemClock {
     }
 }
 
+/// Year, month and day of the Gregorian calendar, from days since 1970-01-01.
+///
+/// Counted in eras of 400 years that begin on the first of March, so that the leap day comes last.
+#[must_use]
+pub const fn civil_date(days: u64) -> (u64, u64, u64) {
+    const DAYS_FROM_MARCH_OF_YEAR_0_TO_1970: u64 = 719_468;
+    const DAYS_PER_ERA: u64 = 146_097;
+    let shifted = days + DAYS_FROM_MARCH_OF_YEAR_0_TO_1970;
+    let (era, in_era) = (shifted / DAYS_PER_ERA, shifted % DAYS_PER_ERA);
+    let year_in_era = (in_era - in_era / 1_460 + in_era / 36_524 - in_era / 146_096) / 365;
+    let in_year = in_era - (365 * year_in_era + year_in_era / 4 - year_in_era / 100);
+    let month_from_march = (5 * in_year + 2) / 153;
+    let day = in_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = era * 400 + year_in_era + if month <= 2 { 1 } else { 0 };
+    (year, month, day)
+}
+
 /// A clock that moves only when told to: for tests and simulations.
 #[derive(Debug, Clone, Default)]
 pub struct ManualClock(Arc<AtomicU64>);

@@ -20,7 +20,7 @@ pub mod stage;
 pub mod target;
 pub mod units;
 
-pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use clock::{Clock, ManualClock, SystemClock, Timestamp, civil_date};
 pub use decision::{Decision, Judgement};
 pub use denial::{Denial, Reason};
 pub use files::ConfigFolder;

@@ -2,28 +2,29 @@
 
 use std::time::SystemTime;
 
+use portcullis_core::civil_date;
+
 use crate::seclang::Variable;
 
 use super::tx::write_number;
 
-const DAY: i64 = 86_400;
+const DAY: u64 = 86_400;
 
 /// Appends the value of a variable of time; nothing for other variables.
 pub(crate) fn write_time(variable: Variable, now: SystemTime, output: &mut Vec<u8>) {
-    let seconds = now
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .ok()
-        .and_then(|since| i64::try_from(since.as_secs()).ok())
-        .unwrap_or(0);
-    let (days, second) = (seconds.div_euclid(DAY), seconds.rem_euclid(DAY));
-    let (year, month, day) = civil(days);
+    let seconds = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let (days, second) = (seconds / DAY, seconds % DAY);
+    let (year, month, day) = civil_date(days);
+    let write_number = |number: u64, output: &mut Vec<u8>| {
+        write_number(i64::try_from(number).unwrap_or(i64::MAX), output);
+    };
     match variable {
         Variable::TimeEpoch => write_number(seconds, output),
         Variable::TimeYear => write_number(year, output),
         // The manual counts months from 0, as C's `struct tm` does.
         Variable::TimeMon => write_number(month - 1, output),
         Variable::TimeDay => write_number(day, output),
-        Variable::TimeWday => write_number((days + 4).rem_euclid(7), output),
+        Variable::TimeWday => write_number((days + 4) % 7, output),
         Variable::TimeHour => write_number(second / 3600, output),
         Variable::TimeMin => write_number(second / 60 % 60, output),
         Variable::TimeSec => write_number(second % 60, output),
@@ -40,19 +41,6 @@ pub(crate) fn write_time(variable: Variable, now: SystemTime, output: &mut Vec<u
         }
         _ => {}
     }
-}
-
-/// The date of a day counted from 1970-01-01, after Howard Hinnant's `civil_from_days`.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]
