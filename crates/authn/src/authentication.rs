@@ -53,8 +53,8 @@ impl Authentication {
     /// The principal and the cause of a refusal go into `notes`.
     ///
     /// # Errors
-    /// [`Refusal::Denied`] without a valid credential or with too few scopes; [`Refusal::KeysNeeded`] if keys
-    /// must be fetched first.
+    /// [`Refusal::Denied`] without a valid credential or with too few scopes; [`Refusal::Needs`] if
+    /// something must be fetched first.
     pub fn authenticate(
         &self,
         plan: &Authenticate,
@@ -63,7 +63,7 @@ impl Authentication {
     ) -> Result<Arc<Principal>, Refusal> {
         let principal = match self.identify(plan, head) {
             Ok(principal) => principal,
-            Err(Failure::KeysNeeded(source)) => return Err(Refusal::KeysNeeded(source)),
+            Err(Failure::Needs(need)) => return Err(Refusal::Needs(need)),
             Err(Failure::Fault(fault)) => {
                 notes.credential_fault = Some(fault.cause);
                 return Err(Refusal::Denied(fault.reason));

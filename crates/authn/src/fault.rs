@@ -10,18 +10,35 @@ use portcullis_oidc::KeySource;
 pub enum Refusal {
     /// It is refused.
     Denied(Reason),
-    /// Keys must be fetched before it can be decided. The driver refreshes the source and asks again; that
-    /// the source was just asked is part of its state, so the second answer is not this one.
-    KeysNeeded(Arc<KeySource>),
+    /// Something must be fetched before it can be decided.
+    Needs(Need),
+}
+
+/// What must be fetched before a credential can be judged: deciding does no I/O. The driver fetches it and asks again; that
+/// it was just fetched is part of the state of whatever asked, so the next answer is not this one.
+#[derive(Debug, Clone)]
+pub enum Need {
+    /// The keys of an issuer.
+    Keys(Arc<KeySource>),
+}
+
+impl Need {
+    /// The reason to refuse with when it cannot be had.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        match self {
+            Self::Keys(_) => Reason::KeysUnavailable,
+        }
+    }
 }
 
 impl Refusal {
-    /// The reason to answer with if nobody fetches the keys.
+    /// The reason to answer with if nobody fetches what is needed.
     #[must_use]
     pub const fn reason(&self) -> Reason {
         match self {
             Self::Denied(reason) => *reason,
-            Self::KeysNeeded(_) => Reason::KeysUnavailable,
+            Self::Needs(need) => need.reason(),
         }
     }
 }
@@ -54,7 +71,7 @@ impl Fault {
 #[derive(Debug, Clone)]
 pub(crate) enum Failure {
     Fault(Fault),
-    KeysNeeded(Arc<KeySource>),
+    Needs(Need),
 }
 
 impl From<Fault> for Failure {

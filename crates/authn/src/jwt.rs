@@ -25,7 +25,7 @@ use portcullis_oidc::{Algorithm, Candidates, Generation, KeySource};
 
 pub use raw::{RawJwt, RawKeys};
 
-use crate::fault::{Failure, Fault};
+use crate::fault::{Failure, Fault, Need};
 use crate::method::MethodId;
 use claims::ClaimRules;
 pub(crate) use header::TokenHeader;
@@ -98,7 +98,7 @@ impl JwtMethod {
     /// The key may be so new that it has not been fetched; but after a fetch there is none for a while.
     fn without_keys(&self, otherwise: Fault, now: Timestamp) -> Failure {
         if self.keys.may_refresh(now) {
-            Failure::KeysNeeded(Arc::clone(&self.keys))
+            Failure::Needs(Need::Keys(Arc::clone(&self.keys)))
         } else {
             otherwise.into()
         }

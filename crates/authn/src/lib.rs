@@ -21,7 +21,7 @@ mod plan;
 mod raw;
 
 pub use authentication::Authentication;
-pub use fault::Refusal;
+pub use fault::{Need, Refusal};
 pub use plan::Authenticate;
 pub use raw::{RawAuthenticate, RawAuthentication, RawCredentialCache, RawScopes};
 

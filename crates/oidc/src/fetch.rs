@@ -1,22 +1,36 @@
-//! The one thing that is asked of the network: the document at a URL.
+//! The one thing that is asked of the network: the answer of a provider to a request.
 
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::pin::Pin;
 
 use bytes::Bytes;
-use http::{StatusCode, Uri};
+use http::{Request, Response, StatusCode, Uri};
 
 /// The answer that a [`Fetch`] is working on.
-pub type Fetched<'f> = Pin<Box<dyn Future<Output = Result<Bytes, FetchError>> + Send + 'f>>;
+pub type Sending<'f> = Pin<Box<dyn Future<Output = Result<Response<Bytes>, FetchError>> + Send + 'f>>;
 
-/// Gets documents from a provider.
+/// Asks providers.
 ///
 /// An implementation follows no redirect, verifies the server's certificate, gives up within a bounded time,
 /// and reads no more than [`MAX_KEY_SET_BYTES`](crate::MAX_KEY_SET_BYTES).
 pub trait Fetch: Send + Sync {
-    /// The body of a `200` answer to `GET url`.
-    fn fetch(&self, url: &Uri) -> Fetched<'_>;
+    /// The answer to `request`, whose URL is absolute, whatever its status is.
+    fn send(&self, request: Request<Bytes>) -> Sending<'_>;
+}
+
+/// The body of a `200` answer to `GET url`.
+///
+/// # Errors
+/// When there is no answer, or another.
+pub(crate) async fn document(fetch: &dyn Fetch, url: &Uri) -> Result<Bytes, FetchError> {
+    let mut request = Request::new(Bytes::new());
+    *request.uri_mut() = url.clone();
+    let response = fetch.send(request).await?;
+    match response.status() {
+        StatusCode::OK => Ok(response.into_body()),
+        other => Err(FetchError::Status(other)),
+    }
 }
 
 /// Why there is no document.

@@ -15,7 +15,7 @@ mod remote;
 mod source;
 
 pub use algorithm::{Algorithm, KeyKind};
-pub use fetch::{Fetch, FetchError, Fetched, KeySetUrl, KeySetUrlError};
+pub use fetch::{Fetch, FetchError, KeySetUrl, KeySetUrlError, Sending};
 pub use key::{BadSignature, KeyError, VerifyingKey};
 pub use key_set::{Candidates, KeySet, KeySetError, MAX_KEY_SET_BYTES, MAX_KEYS, SkippedKey};
 pub use remote::{RawRefresh, RefreshError, RefreshRules, Refreshed};

@@ -11,7 +11,8 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use crate::{
-    Fetch, FetchError, Generation, KeySet, KeySetError, KeySetUrl, KeysUnavailable, PublishedKeys, SkippedKey,
+    Fetch, FetchError, Generation, KeySet, KeySetError, KeySetUrl, KeysUnavailable, PublishedKeys,
+    SkippedKey, fetch,
 };
 
 /// When keys from a URL are fetched again, and how long they are trusted without that.
@@ -183,7 +184,7 @@ impl RemoteKeys {
     async fn fetch_once(&self, fetch: &dyn Fetch, now: Timestamp) -> Result<Refreshed, RefreshError> {
         write(&self.attempted, now);
         let mut next = NextRefresh { due: &self.due, at: Timestamp(NEVER) };
-        let outcome = match fetch.fetch(self.url.as_uri()).await {
+        let outcome = match fetch::document(fetch, self.url.as_uri()).await {
             Ok(document) => self.publish(&document, now),
             Err(error) => Err(error.into()),
         };

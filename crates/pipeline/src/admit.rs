@@ -10,7 +10,6 @@ use portcullis_authz::{Answer, Ask};
 use portcullis_core::{Denial, Head, LimitState, Mode, Notes, Principal, Reason, RouteId, StageId, Verdict};
 use portcullis_harden::Preflight;
 use portcullis_limit::{LimitId, Subject};
-use portcullis_oidc::KeySource;
 use smallvec::SmallVec;
 
 use crate::router::Parameters;
@@ -40,9 +39,29 @@ impl<'s> Admitted<'s> {
 pub enum Halt {
     /// It is refused.
     Denied(Denial),
-    /// Its token names a key that is not known yet. Refresh the source and ask again: a second time the
-    /// source gives a final answer.
-    KeysNeeded(Arc<KeySource>),
+    /// Something must be fetched first. Fetch it and ask again.
+    Needs(Need),
+}
+
+/// What a stage must have fetched before it can decide. A stage asks for a thing once at most: when it could not be had, the
+/// next answer is a final one.
+#[derive(Debug)]
+pub enum Need {
+    /// What authentication needs.
+    Authentication(portcullis_authn::Need),
+}
+
+/// How often one request may ask for something to be fetched: each of its stages has two things at most.
+pub const MOST_NEEDS: usize = 4;
+
+impl Need {
+    /// How the request is refused when it still needs this after [`MOST_NEEDS`] rounds.
+    #[must_use]
+    pub const fn denial(&self) -> Denial {
+        match self {
+            Self::Authentication(need) => Denial::new(StageId::Authenticate, need.reason()),
+        }
+    }
 }
 
 /// Someone who watches the stages go by. Live traffic has none, at no cost.
@@ -62,10 +81,10 @@ impl Observer for Unobserved {
 impl Snapshot {
     /// Runs every stage that judges the head, in order: route, peer, authenticate, authorize, limit.
     ///
-    /// Asking again with the same notes after [`Halt::KeysNeeded`] goes on where it stopped: no limit counts twice.
+    /// Asking again with the same notes after [`Halt::Needs`] goes on where it stopped: no limit counts twice.
     ///
     /// # Errors
-    /// [`Halt`] when a stage refuses or needs keys first.
+    /// [`Halt`] when a stage refuses or needs something first.
     pub fn admit<O: Observer>(
         &self,
         head: &Head<'_>,
@@ -123,7 +142,7 @@ impl Snapshot {
                 observer.done(stage, notes);
                 Ok(principal)
             }
-            Err(Refusal::KeysNeeded(source)) => Err(Halt::KeysNeeded(source)),
+            Err(Refusal::Needs(need)) => Err(Halt::Needs(Need::Authentication(need))),
             Err(Refusal::Denied(reason)) if mode == Mode::Shadow => {
                 Ok(settle_anonymous(self, Verdict::Shadowed(reason), notes, observer))
             }

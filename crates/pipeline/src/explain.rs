@@ -3,7 +3,6 @@
 //! The stages are the very ones that serve live traffic, run on counters of their own.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, CONTENT_LENGTH};
@@ -12,12 +11,11 @@ use portcullis_core::{
     Denial, Head, Judgement, Notes, Reason, RequestId, RouteId, StageId, Timestamp, Verdict,
 };
 use portcullis_harden::Preflight;
-use portcullis_oidc::KeySource;
 use portcullis_waf::stage::Detail;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::admit::{Admitted, Halt, Observer};
+use crate::admit::{Admitted, Halt, MOST_NEEDS, Need, Observer};
 use crate::examine::{Examined, Whole};
 use crate::receive::{Received, Unreceivable};
 use crate::snapshot::Snapshot;
@@ -61,7 +59,7 @@ pub struct StageStory {
 
 /// Explains a request.
 ///
-/// `refresh` is called when a token names a key that must be fetched first; afterwards the stages go on.
+/// `fetch` is called when something must be fetched first, as the key that a token names; afterwards the stages go on.
 pub fn explain(
     snapshot: &Snapshot,
     mut parts: request::Parts,
@@ -69,7 +67,7 @@ pub fn explain(
     socket: SocketAddr,
     secure: bool,
     now: Timestamp,
-    mut refresh: impl FnMut(&Arc<KeySource>),
+    mut fetch: impl FnMut(&Need),
 ) -> Explanation {
     let mut notes = Notes::new(RequestId::default(), now);
     let mut teller =
@@ -115,8 +113,9 @@ pub fn explain(
         };
     }
     let mut outcome = snapshot.admit(&head, &mut notes, &mut teller);
-    if let Err(Halt::KeysNeeded(source)) = &outcome {
-        refresh(source);
+    for _ in 0..MOST_NEEDS {
+        let Err(Halt::Needs(need)) = &outcome else { break };
+        fetch(need);
         outcome = snapshot.admit(&head, &mut notes, &mut teller);
     }
     let denial = match outcome {
@@ -134,7 +133,7 @@ pub fn explain(
             }
         },
         Err(Halt::Denied(denial)) => Some(denial),
-        Err(Halt::KeysNeeded(_)) => Some(Denial::new(StageId::Authenticate, Reason::KeysUnavailable)),
+        Err(Halt::Needs(need)) => Some(need.denial()),
     };
     conclude(&notes, denial, teller.stories)
 }

@@ -15,7 +15,7 @@ pub mod settings;
 pub mod snapshot;
 pub mod template;
 
-pub use admit::{Admitted, Halt, Observer, Unobserved};
+pub use admit::{Admitted, Halt, MOST_NEEDS, Need, Observer, Unobserved};
 pub use examine::{AnswerExamination, AnswerExamined, Cleared, Examined, Pending, Whole};
 pub use fields::FieldRules;
 pub use metrics::Metrics;

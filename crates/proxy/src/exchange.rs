@@ -9,7 +9,9 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, request};
 use hyper::body::{Body, Incoming};
 use portcullis_core::{Clock, Denial, Head, Notes, PrincipalKind, Reason, StageId, SystemClock, Verdict};
 use portcullis_harden::Exchange;
-use portcullis_pipeline::{Admitted, Detail, Examined, Halt, Received, RoutePlan, Unobserved, Whole};
+use portcullis_pipeline::{
+    Admitted, Detail, Examined, Halt, MOST_NEEDS, Received, RoutePlan, Unobserved, Whole,
+};
 
 use crate::account::{Account, Ending, Entry};
 use crate::body::{Lease, RequestBody, ResponseBody};
@@ -174,25 +176,23 @@ fn head_of<'r>(
     }
 }
 
-/// Runs the stages; if they need keys that are not there yet, fetches them and asks once more.
+/// Runs the stages; if they need something that is not there yet, fetches it and asks again.
 async fn admit<'s>(
     worker: &Worker,
     current: &'s Current,
     head: &Head<'_>,
     notes: &mut Notes,
 ) -> Result<Admitted<'s>, Denial> {
-    match current.snapshot.admit(head, notes, &mut Unobserved) {
-        Ok(admitted) => Ok(admitted),
-        Err(Halt::Denied(denial)) => Err(denial),
-        Err(Halt::KeysNeeded(source)) => {
+    let mut rounds = 0;
+    loop {
+        match current.snapshot.admit(head, notes, &mut Unobserved) {
+            Ok(admitted) => return Ok(admitted),
+            Err(Halt::Denied(denial)) => return Err(denial),
+            Err(Halt::Needs(need)) if rounds == MOST_NEEDS => return Err(need.denial()),
             // Whether it brought anything shows when the stages run again.
-            worker.shared.fetch_keys(&source, &current.snapshot).await;
-            match current.snapshot.admit(head, notes, &mut Unobserved) {
-                Ok(admitted) => Ok(admitted),
-                Err(Halt::Denied(denial)) => Err(denial),
-                Err(Halt::KeysNeeded(_)) => Err(Denial::new(StageId::Authenticate, Reason::KeysUnavailable)),
-            }
+            Err(Halt::Needs(need)) => worker.shared.fetch(&need, &current.snapshot).await,
         }
+        rounds += 1;
     }
 }
 

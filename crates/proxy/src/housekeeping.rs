@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Empty, Limited};
+use http::header::{CONNECTION, HOST};
+use http::{HeaderValue, Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt, Empty, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use portcullis_core::{Clock, SystemClock};
-use portcullis_oidc::{Fetch, FetchError, Fetched, KeySource, MAX_KEY_SET_BYTES};
+use portcullis_oidc::{Fetch, FetchError, MAX_KEY_SET_BYTES, Sending};
+use portcullis_pipeline::Need;
 use portcullis_pipeline::settings::{TargetAddress, UpstreamProtocol, UpstreamTls};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -91,8 +93,8 @@ struct Fetcher {
 }
 
 impl Fetch for Fetcher {
-    fn fetch(&self, url: &Uri) -> Fetched<'_> {
-        let fetching = self.runtime.spawn(tokio::time::timeout(FETCH_TIMEOUT, fetch(url.clone())));
+    fn send(&self, request: Request<Bytes>) -> Sending<'_> {
+        let fetching = self.runtime.spawn(tokio::time::timeout(FETCH_TIMEOUT, send(request)));
         Box::pin(async move {
             match fetching.await {
                 Ok(Ok(outcome)) => outcome,
@@ -103,8 +105,10 @@ impl Fetch for Fetcher {
     }
 }
 
-async fn fetch(url: Uri) -> Result<Bytes, FetchError> {
+async fn send(request: Request<Bytes>) -> Result<Response<Bytes>, FetchError> {
     let unreachable = |error: &dyn std::fmt::Display| FetchError::Unreachable(error.to_string());
+    let (mut parts, body) = request.into_parts();
+    let url = &parts.uri;
     let authority = url.authority().ok_or_else(|| FetchError::Unreachable("no host".to_owned()))?;
     let address = TargetAddress::parse(&format!("{}://{authority}", url.scheme_str().unwrap_or("https")))
         .map_err(|error| unreachable(&error))?;
@@ -116,19 +120,19 @@ async fn fetch(url: Uri) -> Result<Bytes, FetchError> {
     } else {
         None
     };
-    let path = url.path_and_query().map_or("/", |path| path.as_str());
-    let response = get(&address, path, config.as_ref(), None).await.map_err(|error| unreachable(&error))?;
-    if response.status() != StatusCode::OK {
-        return Err(FetchError::Status(response.status()));
-    }
-    let body = Limited::new(response.into_body(), MAX_KEY_SET_BYTES).collect().await;
-    body.map(http_body_util::Collected::to_bytes).map_err(|error| {
+    parts.uri = url.path_and_query().map_or_else(|| Uri::from_static("/"), |path| Uri::from(path.clone()));
+    let request = Request::from_parts(parts, Full::new(body));
+    let response =
+        exchange(&address, request, config.as_ref(), None).await.map_err(|error| unreachable(&error))?;
+    let (parts, body) = response.into_parts();
+    let body = Limited::new(body, MAX_KEY_SET_BYTES).collect().await.map_err(|error| {
         if error.is::<http_body_util::LengthLimitError>() {
             FetchError::TooLarge
         } else {
             unreachable(&error)
         }
-    })
+    })?;
+    Ok(Response::from_parts(parts, body.to_bytes()))
 }
 
 /// Asks a target its health question; an error says what is wrong with it.
@@ -142,7 +146,8 @@ async fn ask(
     let status = if http2 {
         ask_http2(&address, &path, tls.as_ref(), name.as_deref()).await
     } else {
-        get(&address, &path, tls.as_ref(), name.as_deref()).await.map(|response| response.status())
+        let request = Request::get(&path).body(Full::default()).map_err(|error| error.to_string())?;
+        exchange(&address, request, tls.as_ref(), name.as_deref()).await.map(|response| response.status())
     };
     match status {
         Ok(status) if status.is_success() || status.is_redirection() => Ok(()),
@@ -151,19 +156,18 @@ async fn ask(
     }
 }
 
-async fn get(
+/// Sends one request over a connection of its own.
+async fn exchange(
     address: &TargetAddress,
-    path: &str,
+    mut request: Request<Full<Bytes>>,
     tls: Option<&Arc<ClientConfig>>,
     name: Option<&str>,
-) -> io::Result<http::Response<hyper::body::Incoming>> {
+) -> io::Result<Response<hyper::body::Incoming>> {
     let transport = open(address, tls, name).await?;
     let (mut sender, driver) = http1::handshake(TokioIo::new(transport)).await.map_err(io::Error::other)?;
-    let request = Request::get(path)
-        .header(http::header::HOST, host_of(address))
-        .header(http::header::CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
-        .map_err(io::Error::other)?;
+    let host = HeaderValue::try_from(host_of(address)).map_err(io::Error::other)?;
+    request.headers_mut().insert(HOST, host);
+    request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     tokio::spawn(async move {
         // Its end shows in the answer.
         let _: Result<(), hyper::Error> = driver.await;
@@ -201,24 +205,35 @@ fn host_of(address: &TargetAddress) -> String {
     }
 }
 
-/// Fetches key sets for a program that runs no gateway.
-pub struct KeySetFetcher(Housekeeping);
+/// Fetches what requests need, for a program that runs no gateway.
+pub struct NeedFetcher(Housekeeping);
 
 /// A fetcher with a thread of its own.
 ///
 /// # Errors
 /// When there is no thread to be had.
-pub fn fetcher() -> io::Result<KeySetFetcher> {
-    Housekeeping::start().map(KeySetFetcher)
+pub fn fetcher() -> io::Result<NeedFetcher> {
+    Housekeeping::start().map(NeedFetcher)
 }
 
-impl KeySetFetcher {
-    /// Fetches the keys of `source` and waits for them. Whether they came shows in the source.
-    pub fn refresh(&self, source: &Arc<KeySource>) {
-        let (source, fetch) = (Arc::clone(source), self.0.fetch());
+impl NeedFetcher {
+    /// Fetches what is needed and waits for it. Whether it came shows when the stages run again.
+    pub fn fetch(&self, need: &Need) {
+        let fetch = self.0.fetch();
+        match need {
+            Need::Authentication(portcullis_authn::Need::Keys(source)) => {
+                let source = Arc::clone(source);
+                self.wait_for(async move {
+                    let _: Result<_, _> = source.refresh(&*fetch, SystemClock.now()).await;
+                });
+            }
+        }
+    }
+
+    fn wait_for(&self, fetching: impl Future<Output = ()> + Send + 'static) {
         let (done, is_done) = std::sync::mpsc::sync_channel(1);
         self.0.runtime.spawn(async move {
-            let _: Result<_, _> = source.refresh(&*fetch, SystemClock.now()).await;
+            fetching.await;
             // Nobody waits any more if this fails.
             let _: Result<(), _> = done.send(());
         });

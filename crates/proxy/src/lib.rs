@@ -31,8 +31,8 @@ pub mod wire;
 
 pub use event::{Event, Reporter};
 pub use gateway::{Gateway, GatewayError, Opened};
-pub use housekeeping::{KeySetFetcher, fetcher};
+pub use housekeeping::{NeedFetcher, fetcher};
 pub use observer::{Observer, Readiness};
-pub use operator::{BoundOperator, Operator, OperatorAnswer, OperatorRequest};
+pub use operator::{Answering, BoundOperator, Operator, OperatorAnswer, OperatorRequest};
 pub use rehearsal::{rehearse_listener, rehearse_upstream};
 pub use tls::TlsError;

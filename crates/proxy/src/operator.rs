@@ -3,12 +3,13 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::Full;
+use http::{HeaderValue, Request, Response, StatusCode, request};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -18,12 +19,15 @@ use tokio::sync::Semaphore;
 
 /// What an operator asks.
 #[derive(Debug)]
-pub struct OperatorRequest<'r> {
-    /// The method.
-    pub method: &'r Method,
-    /// The path.
-    pub path: &'r str,
+pub struct OperatorRequest {
+    /// Method, path with query, fields.
+    pub head: request::Parts,
+    /// The content, of at most 1 MiB.
+    pub body: Bytes,
 }
+
+/// The answer that is being worked on.
+pub type Answering = Pin<Box<dyn Future<Output = OperatorAnswer> + Send>>;
 
 /// What an operator is told.
 #[derive(Debug)]
@@ -44,6 +48,8 @@ pub struct Operator {
 
 /// Operators and scrapers are few.
 const MOST_CONNECTIONS: usize = 64;
+/// What an operator may send at once, in bytes.
+const MOST_CONTENT: usize = 1 << 20;
 
 /// An operator's listener that does not answer yet. Whoever connects waits.
 pub struct BoundOperator {
@@ -59,7 +65,7 @@ impl BoundOperator {
     /// When no thread can be had.
     pub fn answer(
         self,
-        answer: impl Fn(&OperatorRequest<'_>) -> OperatorAnswer + Send + Sync + 'static,
+        answer: impl Fn(OperatorRequest) -> Answering + Send + Sync + 'static,
     ) -> io::Result<Operator> {
         let Self { address, socket, runtime } = self;
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -99,7 +105,7 @@ impl Operator {
 
 async fn accept<A>(listener: TcpListener, answer: Arc<A>)
 where
-    A: Fn(&OperatorRequest<'_>) -> OperatorAnswer + Send + Sync + 'static,
+    A: Fn(OperatorRequest) -> Answering + Send + Sync + 'static,
 {
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     loop {
@@ -112,7 +118,7 @@ where
         tokio::spawn(async move {
             let service = service_fn(move |request: Request<Incoming>| {
                 let answer = Arc::clone(&answer);
-                async move { Ok::<_, std::convert::Infallible>(respond(&*answer, &request)) }
+                async move { Ok::<_, std::convert::Infallible>(respond(&*answer, request).await) }
             });
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -125,11 +131,19 @@ where
     }
 }
 
-fn respond(
-    answer: &impl Fn(&OperatorRequest<'_>) -> OperatorAnswer,
-    request: &Request<Incoming>,
+async fn respond(
+    answer: &impl Fn(OperatorRequest) -> Answering,
+    request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
-    let told = answer(&OperatorRequest { method: request.method(), path: request.uri().path() });
+    let (head, body) = request.into_parts();
+    let told = match Limited::new(body, MOST_CONTENT).collect().await {
+        Ok(body) => answer(OperatorRequest { head, body: body.to_bytes() }).await,
+        Err(_) => OperatorAnswer {
+            status: StatusCode::PAYLOAD_TOO_LARGE,
+            content_type: "application/json",
+            body: "{\"status\":\"content_too_large\"}\n".to_owned(),
+        },
+    };
     let mut response = Response::new(Full::new(Bytes::from(told.body)));
     *response.status_mut() = told.status;
     let headers = response.headers_mut();

@@ -10,7 +10,7 @@ use portcullis_core::{Clock, RequestId, SystemClock};
 use portcullis_oidc::{Fetch, KeySource};
 use portcullis_pipeline::metrics::TargetId;
 use portcullis_pipeline::settings::Upstream;
-use portcullis_pipeline::{Service, Snapshot};
+use portcullis_pipeline::{Need, Service, Snapshot};
 use tokio::sync::Notify;
 use tokio_rustls::rustls::{ClientConfig, ServerConfig};
 
@@ -87,10 +87,14 @@ impl Shared {
         }
     }
 
-    /// Fetches the keys of `source`, which a request needs. Whether it brought any shows in the source.
-    pub(crate) async fn fetch_keys(&self, source: &KeySource, snapshot: &Snapshot) {
-        let outcome = source.refresh(&*self.fetch, SystemClock.now()).await;
-        self.key_watch.note(source, outcome, &snapshot.metrics);
+    /// Fetches what a request needs. Whether it came shows when the stages run again.
+    pub(crate) async fn fetch(&self, need: &Need, snapshot: &Snapshot) {
+        match need {
+            Need::Authentication(portcullis_authn::Need::Keys(source)) => {
+                let outcome = source.refresh(&*self.fetch, SystemClock.now()).await;
+                self.key_watch.note(source, outcome, &snapshot.metrics);
+            }
+        }
     }
 
     /// Fetches the keys of `source` if it is time.

@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use http::Uri;
+use http::Response;
 use portcullis_core::{Clock, ManualClock, Reason, Timestamp};
-use portcullis_oidc::{Algorithm, Fetch, FetchError, Fetched};
+use portcullis_oidc::{Algorithm, Fetch, FetchError, Sending};
 use serde_json::{Value, json};
 
 use super::fixture::*;
 use crate::mint::SigningKey;
-use crate::{Authenticate, Refusal};
+use crate::{Authenticate, Need, Refusal};
 
 /// A provider that publishes whatever it is told to.
 #[derive(Default)]
@@ -30,12 +30,12 @@ impl Provider {
 }
 
 impl Fetch for Provider {
-    fn fetch(&self, _: &Uri) -> Fetched<'_> {
+    fn send(&self, _: http::Request<Bytes>) -> Sending<'_> {
         self.fetches.fetch_add(1, Ordering::SeqCst);
         let answer = if *self.is_down.lock().unwrap() {
             Err(FetchError::TimedOut)
         } else {
-            Ok(Bytes::from(json!({ "keys": *self.keys.lock().unwrap() }).to_string()))
+            Ok(Response::new(Bytes::from(json!({ "keys": *self.keys.lock().unwrap() }).to_string())))
         };
         Box::pin(async move { answer })
     }
@@ -69,11 +69,11 @@ async fn ask(
     provider: &Provider,
 ) -> Result<String, (Reason, Option<&'static str>)> {
     let mut outcome = gateway.ask(route, request);
-    if let Err(Refused { refusal: Refusal::KeysNeeded(source), .. }) = &outcome {
+    if let Err(Refused { refusal: Refusal::Needs(Need::Keys(source)), .. }) = &outcome {
         let _ = source.refresh(provider, request.head().now).await;
         outcome = gateway.ask(route, request);
         assert!(
-            !matches!(&outcome, Err(Refused { refusal: Refusal::KeysNeeded(_), .. })),
+            !matches!(&outcome, Err(Refused { refusal: Refusal::Needs(_), .. })),
             "the second answer never asks again"
         );
     }

@@ -7,14 +7,14 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{StatusCode, Uri};
+use http::{Method, Request, Response, StatusCode};
 use portcullis_core::{Clock, KeyPath, ManualClock, Period, Problems, Timestamp};
 use tokio::sync::Semaphore;
 
 use super::{Signer, document};
 use crate::{
-    Algorithm, Candidates, Fetch, FetchError, Fetched, KeySetUrl, KeySource, RawRefresh, RefreshError,
-    RefreshRules, Refreshed,
+    Algorithm, Candidates, Fetch, FetchError, KeySetUrl, KeySource, RawRefresh, RefreshError, RefreshRules,
+    Refreshed, Sending,
 };
 
 const URL: &str = "https://login.example.com/keys";
@@ -45,12 +45,12 @@ impl Provider {
 }
 
 impl Fetch for Provider {
-    fn fetch(&self, url: &Uri) -> Fetched<'_> {
-        assert_eq!(url, URL);
+    fn send(&self, request: Request<Bytes>) -> Sending<'_> {
+        assert_eq!((request.method(), request.uri().to_string().as_str()), (&Method::GET, URL));
         self.fetches.fetch_add(1, Ordering::SeqCst);
         Box::pin(async {
             self.gate.acquire().await.unwrap().forget();
-            self.answer.lock().unwrap().clone()
+            self.answer.lock().unwrap().clone().map(Response::new)
         })
     }
 }

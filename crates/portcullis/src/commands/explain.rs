@@ -54,8 +54,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     let fetch = fetcher()?;
     let socket = SocketAddr::new(arguments.client, 0);
-    let explanation = explain(&snapshot, parts, &body, socket, arguments.tls, SystemClock.now(), |source| {
-        fetch.refresh(source);
+    let explanation = explain(&snapshot, parts, &body, socket, arguments.tls, SystemClock.now(), |need| {
+        fetch.fetch(need);
     });
     match arguments.format {
         Format::Json => output::line(&serde_json::to_string_pretty(&explanation)?)?,

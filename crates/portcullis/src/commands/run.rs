@@ -164,8 +164,13 @@ fn operate(address: SocketAddr, bound: BoundOperator, observer: Observer) -> any
     let state = Observed(observer);
     bound
         .answer(move |request| {
-            let answer = portcullis_admin::answer(request.method, request.path, &state);
-            OperatorAnswer { status: answer.status, content_type: answer.content_type, body: answer.body }
+            let answer = portcullis_admin::answer(&request.head.method, request.head.uri.path(), &state);
+            let answer = OperatorAnswer {
+                status: answer.status,
+                content_type: answer.content_type,
+                body: answer.body,
+            };
+            Box::pin(std::future::ready(answer))
         })
         .with_context(|| unusable(address))
 }
