@@ -19,6 +19,8 @@ pub mod h2;
 pub mod h2raw;
 pub mod hpack;
 pub mod raw;
+pub mod redis;
+pub mod relay;
 mod wait;
 
 /// How long anything here waits before it gives up. Long, because it only ends tests that have failed.

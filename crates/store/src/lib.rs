@@ -1,1 +1,8 @@
-//! State that outlives a process or is shared by several: SQLite, PostgreSQL, Redis.
+//! State that outlives a process or is shared by several.
+//!
+//! [`redis`] is the shared, fast and forgetful part: counters, replay caches, revocations.
+
+pub mod redis;
+mod settings;
+
+pub use settings::{RawStore, Store};
