@@ -21,6 +21,8 @@ const LIST_LIMIT: usize = 8;
 /// Bytes kept of what a rule matched, and of where.
 const VALUE_LIMIT: usize = 64;
 const TARGET_LIMIT: usize = 96;
+/// Names of rulesets are no longer, and have no characters that need escapes.
+const RULESET_LIMIT: usize = 64;
 /// Ids of rules kept.
 const RULES_LIMIT: usize = 64;
 
@@ -219,10 +221,14 @@ fn write_scan(line: &mut Line<'_>, scan: &ScanNotes) {
     if let Some(rule) = scan.refused_by {
         line.number(key!("waf.refused_by"), u64::from(rule));
     }
+    if let Some(ruleset) = &scan.ruleset {
+        line.text(key!("waf.ruleset"), ruleset.as_bytes(), RULESET_LIMIT);
+    }
     if !scan.matches.is_empty() {
         line.list(key!("waf.matches"), LIST_LIMIT, &scan.matches, |line, found| {
             line.braces(|line| {
                 line.number(key!("rule"), u64::from(found.rule));
+                line.text(key!("ruleset"), found.ruleset.as_bytes(), RULESET_LIMIT);
                 line.text(key!("target"), &found.target, TARGET_LIMIT);
                 line.text(key!("value"), &found.value, VALUE_LIMIT);
             });
@@ -297,6 +303,7 @@ mod tests {
     fn hit(text: &str) -> ScanMatch {
         ScanMatch {
             rule: u32::MAX,
+            ruleset: text.into(),
             target: text.to_owned(),
             value: text.to_owned(),
             transformations: Vec::new(),
@@ -404,6 +411,7 @@ mod tests {
             rule_ids: vec![u32::MAX; 100],
             score: u64::MAX,
             refused_by: Some(u32::MAX),
+            ruleset: Some(worst.as_str().into()),
             matches: vec![hit(&worst); 100],
             answer: None,
         }));

@@ -1,5 +1,7 @@
 //! What the scanner found in a request and its answer.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 
 /// What the scanner found. There are only notes where a rule matched.
@@ -13,6 +15,8 @@ pub struct ScanNotes {
     pub matches: Vec<ScanMatch>,
     /// The rule that refused, or would have.
     pub refused_by: Option<u32>,
+    /// The ruleset that it belongs to.
+    pub ruleset: Option<Arc<str>>,
     /// How it wants the refusal answered, if not with the status of the reason.
     pub answer: Option<ScanAnswer>,
 }
@@ -22,6 +26,8 @@ pub struct ScanNotes {
 pub struct ScanMatch {
     /// The rule.
     pub rule: u32,
+    /// Its ruleset.
+    pub ruleset: Arc<str>,
     /// The variable and its name, such as `ARGS:comment`; cut.
     pub target: String,
     /// What was found in it: cut, and with the letters and digits of its middle masked.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use http::{HeaderMap, StatusCode, Version, request};
 use portcullis_core::{Denial, Head, Notes, PrincipalKind, Reason, StageId, Verdict};
-use portcullis_waf::stage::{Detail, Outcome, RequestView, Scanning};
+use portcullis_waf::stage::{Detail, Outcome, RequestView, Scanning, Wanted};
 
 use crate::admit::{Admitted, Observer};
 use crate::receive::Received;
@@ -16,6 +16,7 @@ use crate::snapshot::{RoutePlan, Snapshot};
 pub struct Cleared<'s> {
     route: &'s RoutePlan,
     scanning: Option<Box<Scanning>>,
+    expects_frames: bool,
 }
 
 /// How far an examination came with the head alone.
@@ -54,8 +55,10 @@ pub struct Whole<'r> {
     pub parts: &'r request::Parts,
     /// What became of it on the way in.
     pub received: &'r Received,
-    /// The connection.
+    /// The client's end of the connection.
     pub socket: SocketAddr,
+    /// The gateway's end of it.
+    pub local: SocketAddr,
     /// Whether a body follows.
     pub has_body: bool,
     /// How much is told.
@@ -80,12 +83,13 @@ impl Snapshot {
         if !route.scan.is_on() {
             notes.record(StageId::Scan, Verdict::Off);
             observer.done(StageId::Scan, notes);
-            return Ok(Examined::Cleared(Cleared { route, scanning: None }));
+            return Ok(Examined::Cleared(Cleared::unscanned(route)));
         }
         let principal = notes.principal.clone().filter(|it| it.kind != PrincipalKind::Anonymous);
         let target = raw_target(whole.parts);
         let view = RequestView {
             client: SocketAddr::new(head.peer.client, whole.socket.port()),
+            server: whole.local,
             now: head.now.to_system_time(),
             id: notes.request_id,
             principal: principal.as_ref().map(|principal| principal.id.as_str()),
@@ -99,13 +103,16 @@ impl Snapshot {
         };
         let pending = Pending { route, detail: whole.detail };
         let Some(mut scanning) = route.scan.begin(&view) else {
-            return Ok(Examined::Cleared(Cleared { route, scanning: None }));
+            return Ok(Examined::Cleared(Cleared::unscanned(route)));
         };
-        if whole.has_body && scanning.wants_body() && !matches!(scanning.outcome(), Outcome::Refused(_)) {
+        let wanted = scanning.wants_body();
+        if wanted.is_of_content() && !matches!(scanning.outcome(), Outcome::Refused(_)) {
             return Ok(Examined::NeedsBody(pending, scanning));
         }
         scanning.request_body(b"");
-        pending.conclude(scanning, notes, observer).map(Examined::Cleared)
+        let mut cleared = pending.conclude(scanning, notes, observer)?;
+        cleared.expects_frames = wanted == Wanted::Framing;
+        Ok(Examined::Cleared(cleared))
     }
 }
 
@@ -144,12 +151,16 @@ impl<'s> Pending<'s> {
         observer.done(StageId::Scan, notes);
         match refusal {
             Some(reason) => Err(Denial::new(StageId::Scan, reason)),
-            None => Ok(Cleared { route: self.route, scanning: Some(scanning) }),
+            None => Ok(Cleared { route: self.route, scanning: Some(scanning), expects_frames: false }),
         }
     }
 }
 
 impl<'s> Cleared<'s> {
+    const fn unscanned(route: &'s RoutePlan) -> Self {
+        Self { route, scanning: None, expects_frames: false }
+    }
+
     /// The plan by which the request was admitted.
     #[must_use]
     pub const fn route(&self) -> &'s RoutePlan {
@@ -160,6 +171,12 @@ impl<'s> Cleared<'s> {
     #[must_use]
     pub fn reads_answer(&self) -> bool {
         self.scanning.is_some() && self.route.scan.reads_answers()
+    }
+
+    /// Whether the body was let pass as messages of gRPC, and must be refused if its first byte says that it is none.
+    #[must_use]
+    pub const fn expects_frames(&self) -> bool {
+        self.expects_frames
     }
 
     /// Goes on with the answer, if there are rules.
@@ -224,6 +241,13 @@ const fn verdict(outcome: Outcome) -> Verdict {
         Outcome::Shadowed(reason) => Verdict::Shadowed(reason),
         Outcome::Refused(reason) => Verdict::Denied(reason),
     }
+}
+
+/// Whether a body may be one of gRPC: each message begins with whether it is compressed, 0 or 1, and a trailer of gRPC-Web with
+/// 128 or 129.
+#[must_use]
+pub fn is_grpc_message(beginning: &[u8]) -> bool {
+    matches!(beginning.first(), None | Some(0 | 1 | 128 | 129))
 }
 
 /// The target as the client wrote it. In HTTP/2 it is written in pieces.

@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::admit::{Admitted, Halt, MOST_NEEDS, Need, Observer};
-use crate::examine::{Examined, Whole};
+use crate::examine::{Examined, Whole, is_grpc_message};
 use crate::receive::{Received, Unreceivable};
 use crate::snapshot::Snapshot;
 
@@ -126,6 +126,7 @@ pub fn explain(
                     parts: &parts,
                     received: &received,
                     socket,
+                    local: snapshot.listeners.first().map_or(socket, |listener| listener.address),
                     has_body: !body.is_empty(),
                     detail: Detail::Explanation,
                 };
@@ -152,9 +153,13 @@ fn examine(
         return Err(Denial::new(StageId::Forward, Reason::BodyTooLarge));
     }
     match snapshot.examine(admitted, head, whole, notes, teller)? {
+        Examined::Cleared(cleared) if cleared.expects_frames() && !is_grpc_message(body) => {
+            Err(Denial::new(StageId::Forward, Reason::UnreadableBody))
+        }
         Examined::Cleared(_) => Ok(()),
         Examined::NeedsBody(pending, mut scanning) => {
-            scanning.request_body(body);
+            let is_wanted = scanning.wants_rest(body);
+            scanning.request_body(if is_wanted { body } else { b"" });
             pending.conclude(scanning, notes, teller).map(drop)
         }
     }
@@ -332,9 +337,13 @@ fn findings(notes: &Notes) -> (Vec<String>, Map<String, Value>) {
     if let Some(rule) = scan.refused_by {
         seen.insert("refused_by".to_owned(), json!(rule));
     }
+    if let Some(ruleset) = scan.ruleset.as_deref() {
+        seen.insert("ruleset".to_owned(), json!(ruleset));
+    }
     let matches = scan.matches.iter().map(|found| {
         json!({
             "rule": found.rule,
+            "ruleset": &*found.ruleset,
             "message": found.message,
             "target": found.target,
             "transformations": found.transformations,

@@ -16,10 +16,10 @@ pub mod snapshot;
 pub mod template;
 
 pub use admit::{Admitted, Halt, MOST_NEEDS, Need, Observer, Unobserved};
-pub use examine::{AnswerExamination, AnswerExamined, Cleared, Examined, Pending, Whole};
+pub use examine::{AnswerExamination, AnswerExamined, Cleared, Examined, Pending, Whole, is_grpc_message};
 pub use fields::FieldRules;
 pub use metrics::Metrics;
-pub use portcullis_waf::stage::{Detail, Scanning};
+pub use portcullis_waf::stage::{BEGINNING, Detail, Scanning, Wanted};
 pub use receive::{Host, Ingress, Received, Unreceivable};
 pub use router::{HostPattern, Parameters, RouteMatcher, Router};
 pub use snapshot::{RouteLimits, RoutePlan, Service, Snapshot};

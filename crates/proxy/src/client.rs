@@ -12,10 +12,20 @@ use portcullis_pipeline::settings::Protocol;
 use crate::tunnel::Tunnel;
 use crate::wire::{Answering, CoarseClock, GuardHandle};
 
+/// The two ends of a client's connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ends {
+    /// The client's.
+    pub(crate) socket: SocketAddr,
+    /// The gateway's.
+    pub(crate) local: SocketAddr,
+}
+
 /// One client's connection.
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) socket: SocketAddr,
+    pub(crate) local: SocketAddr,
     pub(crate) secure: bool,
     /// The address as the service is told it, once it was told.
     address: OnceCell<HeaderValue>,
@@ -32,13 +42,14 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) const fn new(
-        socket: SocketAddr,
+        ends: Ends,
         secure: bool,
         guard: Option<GuardHandle>,
         clock: CoarseClock,
     ) -> Self {
         Self {
-            socket,
+            socket: ends.socket,
+            local: ends.local,
             secure,
             address: OnceCell::new(),
             guard,
@@ -173,7 +184,11 @@ mod tests {
     #[test]
     fn what_a_client_gave_up_is_forgotten_after_a_minute() {
         let clock = CoarseClock::default();
-        let client = Rc::new(Client::new(SocketAddr::from(([192, 0, 2, 1], 1)), false, None, clock.clone()));
+        let ends = Ends {
+            socket: SocketAddr::from(([192, 0, 2, 1], 1)),
+            local: SocketAddr::from(([192, 0, 2, 2], 2)),
+        };
+        let client = Rc::new(Client::new(ends, false, None, clock.clone()));
         let mut most = 0;
         // A day of a client that gives two requests up each second and has one answered in between.
         for at in (0..86_400_000).step_by(1_000) {

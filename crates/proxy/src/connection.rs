@@ -26,7 +26,7 @@ use tokio_rustls::rustls::ServerConfig;
 use crate::account::record_fault;
 use crate::admission;
 use crate::balance::Visit;
-use crate::client::Client;
+use crate::client::{Client, Ends};
 use crate::deadline::{Timer, before};
 use crate::exchange;
 use crate::respond;
@@ -50,13 +50,15 @@ pub(crate) struct Entrance {
 /// Serves a connection to its end. Failures of the connection concern nobody else, so there is no error.
 pub(crate) async fn serve(worker: Rc<Worker>, entrance: Entrance, stream: TcpStream, visit: &mut Visit) {
     let protocol = worker.current().snapshot.protocol.clone();
+    // It only fails for a connection that is gone.
+    let Ok(local) = stream.local_addr() else { return };
     let mut timer = Timer::after(&worker.deadlines, protocol.handshake_timeout);
     // Boxed, like all that is not needed while a connection rests: its task keeps a place for each part.
     let opening = Box::pin(open(&worker, entrance, stream, visit));
     let Some(Ok((transport, spoken))) = unless_draining(&worker, &mut timer, opening).await else {
         return;
     };
-    let socket = visit.socket;
+    let ends = Ends { socket: visit.socket, local };
     let secure = matches!(transport, Transport::ServerTls(_));
     let (is_http2, ahead, transport) = match spoken {
         Spoken::Http2 => (true, Bytes::new(), transport),
@@ -74,9 +76,9 @@ pub(crate) async fn serve(worker: Rc<Worker>, entrance: Entrance, stream: TcpStr
     };
     let io = Rewound::new(ahead, transport);
     if is_http2 {
-        Box::pin(Http2 { worker, protocol, timer }.serve(io, socket, secure)).await;
+        Box::pin(Http2 { worker, protocol, timer }.serve(io, ends, secure)).await;
     } else {
-        Http1 { worker, protocol, timer, idle_since: None }.serve(io, socket, secure).await;
+        Http1 { worker, protocol, timer, idle_since: None }.serve(io, ends, secure).await;
     }
 }
 
@@ -211,12 +213,11 @@ impl Paused {
 }
 
 impl Http1 {
-    async fn serve(mut self, io: Rewound<Transport>, socket: SocketAddr, secure: bool) {
+    async fn serve(mut self, io: Rewound<Transport>, ends: Ends, secure: bool) {
         let limits = Limits { head: self.protocol.head, max_body: self.protocol.body };
         let mut guard = Guard::new(io, limits, self.worker.deadlines.clock());
         let handle = guard.handle();
-        let client =
-            Rc::new(Client::new(socket, secure, Some(handle.clone()), self.worker.deadlines.clock()));
+        let client = Rc::new(Client::new(ends, secure, Some(handle.clone()), self.worker.deadlines.clock()));
         loop {
             // Boxed, all that a connection at rest does not need.
             let (stopped, paused) = Box::pin(self.converse(guard, &handle, &client)).await;

@@ -81,6 +81,7 @@ async fn answer(
         parts: &parts,
         received: &received,
         socket: client.socket,
+        local: client.local,
         has_body: !incoming.is_end_stream(),
         detail: Detail::Record,
     };
@@ -90,11 +91,16 @@ async fn answer(
         Err(denial) => return refuse(&current, denial, account, Some(&head), &asker),
     };
     let protocol = &snapshot.protocol;
-    let (body, progress) =
+    let (mut body, progress) =
         RequestBody::new(incoming, route.forward.body, protocol.body_timeout, &current, &worker.deadlines);
     account.request_body = Some(Rc::clone(&progress));
     let (cleared, body) = match examined {
-        Examined::Cleared(cleared) => (cleared, body),
+        Examined::Cleared(cleared) => {
+            if cleared.expects_frames() {
+                body.expect_frames();
+            }
+            (cleared, body)
+        }
         // Boxed, as is what the answer goes through: routes that are not scanned would carry it too.
         Examined::NeedsBody(pending, scanning) => {
             let scan = scan::request(&worker, pending, scanning, body, &client, &mut account);

@@ -8,7 +8,9 @@ use bytes::Bytes;
 use http::Method;
 use http_body::Body;
 use portcullis_core::{Denial, Reason, StageId};
-use portcullis_pipeline::{AnswerExamination, AnswerExamined, Cleared, Pending, Scanning, Unobserved};
+use portcullis_pipeline::{
+    AnswerExamination, AnswerExamined, BEGINNING, Cleared, Pending, Scanning, Unobserved, Wanted,
+};
 use tokio::sync::Semaphore;
 
 use crate::account::Account;
@@ -63,13 +65,18 @@ pub(crate) async fn request<'s>(
     let total = pending.route().forward.timeouts.total;
     let mut timer = Timer::after(&worker.deadlines, total);
     let most = account.current.snapshot.protocol.buffered_bodies;
-    let held = before(&mut timer, hold(worker, body, most)).await;
-    let mut held = held.unwrap_or(Err(Reason::RequestTimeout)).map_err(|reason| {
+    let held = before(&mut timer, hold(worker, body, &mut scanning, most)).await;
+    let (mut held, rest) = held.unwrap_or(Err(Reason::RequestTimeout)).map_err(|reason| {
         // What is wrong with the framing, the guard knows better.
         let reason = client.fault().unwrap_or(reason);
         let stage = if reason == Reason::Overloaded { StageId::Scan } else { StageId::Forward };
         Denial::new(stage, reason)
     })?;
+    if let Some(rest) = rest {
+        scanning.request_body(b"");
+        let cleared = pending.conclude(scanning, &mut account.notes, &mut Unobserved)?;
+        return Ok((cleared, rest.after(held)));
+    }
     let scanned = worker.scanner.run(held.joined(), move |body| {
         scanning.request_body(body);
         scanning
@@ -78,14 +85,27 @@ pub(crate) async fn request<'s>(
     Ok((cleared, RequestBody::Held(Box::new(held))))
 }
 
-async fn hold(worker: &Worker, mut body: RequestBody, most: u64) -> Result<HeldBody, Reason> {
+/// Holds all of a body back; or only its beginning, if that shows that the rules do not want the rest.
+async fn hold(
+    worker: &Worker,
+    mut body: RequestBody,
+    scanning: &mut Scanning,
+    most: u64,
+) -> Result<(HeldBody, Option<RequestBody>), Reason> {
     let is_sized = body.size_hint().exact().is_some();
     let mut held = HeldBody::new(worker.scanner.room.share(), is_sized);
+    let mut is_open = scanning.wants_body() == Wanted::Beginning;
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
         let frame = frame.map_err(|fault| fault.0)?;
         held.push(frame, most).map_err(|NoRoom| Reason::Overloaded)?;
+        if is_open {
+            if !scanning.wants_rest(&held.joined()) {
+                return Ok((held, Some(body)));
+            }
+            is_open = held.len() < BEGINNING as u64;
+        }
     }
-    Ok(held)
+    Ok((held, None))
 }
 
 /// Has the rules look at what came back. What they want to see of its body is held back until they have.

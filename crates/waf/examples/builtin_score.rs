@@ -2,7 +2,7 @@
 //!
 //!     cargo run --release -p portcullis-waf --example builtin_score [FILE.csv] [--missed]
 //!
-//! Without a file it reads the corpus of the repository, the set that was not tuned on, and the payloads under `PORTCULLIS_SHARED` if they are
+//! Without a file it reads the corpus of the repository, the sets that were written to measure it, and the payloads under `PORTCULLIS_SHARED` if they are
 //! there. A file has the columns payload, length, attack_type and label; the label of ordinary values is `norm`.
 //! `--missed` prints what was judged wrongly.
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
@@ -34,7 +34,7 @@ fn main() -> std::io::Result<()> {
     }
     let detector = Detector::new(Settings::default());
     if files.is_empty() {
-        for (set, encoding) in ["corpus", "heldout"]
+        for (set, encoding) in ["corpus", "heldout", "blind"]
             .into_iter()
             .flat_map(|set| corpus::Encoding::ALL.map(|encoding| (set, encoding)))
         {

@@ -17,7 +17,8 @@ impl Compiler<'_> {
         let is_sound = !self.problems.has_errors();
         let scan = rulesets.scan(&policy.scan, path, is_sound, &mut found);
         let unknown = path.key("ruleset");
-        for problem in found.iter().filter(|problem| !(names_hidden && problem.path == unknown)) {
+        let is_below = |place: &KeyPath| place.as_str().starts_with(unknown.as_str());
+        for problem in found.iter().filter(|problem| !(names_hidden && is_below(&problem.path))) {
             self.problems.add(problem.clone());
         }
         scan

@@ -23,8 +23,8 @@ impl Compiler<'_> {
         let jwt = raw.authentication.jwt.iter().map(|method| &method.name);
         let api_keys = raw.authentication.api_keys.iter().map(|method| &method.name);
         let limits = raw.limits.iter().map(|limit| &limit.name);
-        let scanned = policies().filter(|policy| policy.scan.mode != Some(Mode::Off));
-        let scanned: HashSet<&String> = scanned.filter_map(|policy| policy.scan.ruleset.as_ref()).collect();
+        let scanned = policies().filter(|policy| policy.scan.mode != Mode::Off);
+        let scanned: HashSet<&String> = scanned.flat_map(|policy| policy.scan.ruleset.names()).collect();
         let rulesets = raw.rulesets.iter().map(|ruleset| &ruleset.name);
         let lists: [(_, Vec<&String>, _, _, _); 4] = [
             (methods.key("jwt"), jwt.collect(), &asked, "takes the method", "authenticate.methods"),

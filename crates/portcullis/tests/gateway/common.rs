@@ -37,7 +37,7 @@ pub(crate) fn targets(urls: &[&str]) -> Config {
             ("workers".to_owned(), "1".to_owned()),
             ("audit".to_owned(), "{ file: audit.jsonl, flush_every: 5ms }".to_owned()),
         ],
-        policy: ["authenticate", "authorize", "limit", "response"].map(off).into(),
+        policy: ["authenticate", "authorize", "limit", "scan", "response"].map(off).into(),
         upstream: vec![("targets".to_owned(), format!("[{}]", list.join(", ")))],
         routes: vec!["{ name: all, path: \"/{*rest}\" }".to_owned()],
         services: Vec::new(),

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use portcullis_core::Reason;
+use portcullis_pipeline::is_grpc_message;
 
 use super::HeldBody;
 use crate::deadline::{Deadlines, Timer};
@@ -25,6 +26,8 @@ pub(crate) enum RequestBody {
     Stream(Box<RequestStream>),
     /// It was held back, and is all there.
     Held(Box<HeldBody>),
+    /// Its beginning was held back, and the rest streams.
+    Begun(Box<(HeldBody, RequestStream)>),
 }
 
 /// A body that streams from the client to the service.
@@ -35,6 +38,8 @@ pub(crate) struct RequestStream {
     timer: Timer,
     current: Rc<Current>,
     progress: Rc<BodyProgress>,
+    /// Whether the first byte must be that of a gRPC message, and is still to come.
+    expects_frames: bool,
 }
 
 /// How far a body has come; shared with whoever waits for the answer.
@@ -88,8 +93,24 @@ impl RequestBody {
             timer: Timer::after(deadlines, pause),
             current: Rc::clone(current),
             progress: Rc::clone(&progress),
+            expects_frames: false,
         };
         (Self::Stream(Box::new(stream)), progress)
+    }
+
+    /// Refuses the body if it does not begin as messages of gRPC do.
+    pub(crate) fn expect_frames(&mut self) {
+        if let Self::Stream(stream) = self {
+            stream.expects_frames = true;
+        }
+    }
+
+    /// Puts back what was taken from the beginning.
+    pub(crate) fn after(self, beginning: HeldBody) -> Self {
+        match self {
+            Self::Stream(stream) => Self::Begun(Box::new((beginning, *stream))),
+            Self::Empty | Self::Held(_) | Self::Begun(_) => Self::Held(Box::new(beginning)),
+        }
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
@@ -127,6 +148,12 @@ impl RequestStream {
             if bytes > self.limit {
                 return Err(self.fail(Reason::BodyTooLarge));
             }
+            if self.expects_frames && !data.is_empty() {
+                self.expects_frames = false;
+                if !is_grpc_message(data) {
+                    return Err(self.fail(Reason::UnreadableBody));
+                }
+            }
         }
         if let Some(trailers) = frame.trailers_mut() {
             // The guard has refused them in HTTP/1 already; HTTP/2 comes past it.
@@ -160,6 +187,10 @@ impl Body for RequestBody {
             Self::Empty => Poll::Ready(None),
             Self::Stream(stream) => stream.poll(cx),
             Self::Held(held) => Poll::Ready(held.next().map(Ok)),
+            Self::Begun(parts) => match parts.0.next() {
+                Some(frame) => Poll::Ready(Some(Ok(frame))),
+                None => parts.1.poll(cx),
+            },
         }
     }
 
@@ -168,6 +199,7 @@ impl Body for RequestBody {
             Self::Empty => true,
             Self::Stream(stream) => stream.incoming.is_end_stream(),
             Self::Held(held) => held.is_empty(),
+            Self::Begun(parts) => parts.0.is_empty() && parts.1.incoming.is_end_stream(),
         }
     }
 
@@ -176,6 +208,7 @@ impl Body for RequestBody {
             Self::Empty => SizeHint::with_exact(0),
             Self::Stream(stream) => stream.incoming.size_hint(),
             Self::Held(held) => held.size_hint(&SizeHint::with_exact(0)),
+            Self::Begun(parts) => parts.0.size_hint(&parts.1.incoming.size_hint()),
         }
     }
 }

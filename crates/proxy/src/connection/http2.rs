@@ -1,7 +1,6 @@
 //! A connection that speaks HTTP/2.
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
@@ -14,7 +13,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::lent::Lent;
 use super::{linger, millis};
-use crate::client::Client;
+use crate::client::{Client, Ends};
 use crate::deadline::{Timer, before};
 use crate::exchange;
 use crate::shared::Worker;
@@ -43,9 +42,9 @@ enum Stopped {
 }
 
 impl Http2 {
-    pub(super) async fn serve(mut self, io: Rewound<Transport>, socket: SocketAddr, secure: bool) {
+    pub(super) async fn serve(mut self, io: Rewound<Transport>, ends: Ends, secure: bool) {
         let io = Lent::new(io, self.worker.deadlines.clock());
-        let client = Rc::new(Client::new(socket, secure, None, self.worker.deadlines.clock()));
+        let client = Rc::new(Client::new(ends, secure, None, self.worker.deadlines.clock()));
         let stopped = self.exchange(&io, client).await;
         self.timer.reset(self.protocol.header_timeout);
         let farewell = async {

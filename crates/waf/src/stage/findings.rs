@@ -1,6 +1,8 @@
 //! What is told about matches. The values come from clients, and may be their secrets: for the record they are cut, and the
 //! letters and digits of their middle masked, so that it shows what looked like an attack and not what it said.
 
+use std::sync::Arc;
+
 use portcullis_core::{ScanMatch, ScanNotes};
 
 use super::scan::Detail;
@@ -30,23 +32,25 @@ const SCORES: [&str; 4] = [
 const SECRET_NAMES: [&str; 9] =
     ["authorization", "cookie", "passw", "pwd", "secret", "token", "api-key", "apikey", "api_key"];
 
-pub(super) fn notes(transaction: &Transaction, detail: Detail) -> ScanNotes {
+/// Adds what one ruleset found.
+pub(super) fn add(found: &mut ScanNotes, ruleset: &Arc<str>, transaction: &Transaction, detail: Detail) {
     let all = transaction.matches();
-    let matches = match detail {
-        Detail::Record => all.iter().take(MOST_RULES).filter_map(recorded).collect(),
-        Detail::Explanation => all.iter().take(MOST_RULES_EXPLAINED).flat_map(explained).collect(),
-    };
     let score = SCORES.iter().map(|name| transaction.tx_number(name)).max().unwrap_or_default();
-    ScanNotes {
-        rule_ids: all.iter().map(|found| found.rule_id).collect(),
-        score: u64::try_from(score).unwrap_or_default().max(transaction.detector_score()),
-        matches,
-        refused_by: None,
-        answer: None,
+    let score = u64::try_from(score).unwrap_or_default().max(transaction.detector_score());
+    found.score = found.score.max(score);
+    found.rule_ids.extend(all.iter().map(|found| found.rule_id));
+    match detail {
+        Detail::Record => {
+            found.matches.extend(all.iter().take(MOST_RULES).filter_map(|found| recorded(found, ruleset)));
+        }
+        Detail::Explanation => {
+            let told = all.iter().take(MOST_RULES_EXPLAINED);
+            found.matches.extend(told.flat_map(|found| explained(found, ruleset)));
+        }
     }
 }
 
-fn recorded(found: &RuleMatch) -> Option<ScanMatch> {
+fn recorded(found: &RuleMatch, ruleset: &Arc<str>) -> Option<ScanMatch> {
     let value = found.values.first()?;
     let text = if value.sanitised {
         String::new()
@@ -55,6 +59,7 @@ fn recorded(found: &RuleMatch) -> Option<ScanMatch> {
     };
     Some(ScanMatch {
         rule: found.rule_id,
+        ruleset: Arc::clone(ruleset),
         target: cut(value.target.as_bytes(), LONGEST_TARGET),
         value: text,
         transformations: Vec::new(),
@@ -62,9 +67,10 @@ fn recorded(found: &RuleMatch) -> Option<ScanMatch> {
     })
 }
 
-fn explained(found: &RuleMatch) -> impl Iterator<Item = ScanMatch> + '_ {
+fn explained<'m>(found: &'m RuleMatch, ruleset: &'m Arc<str>) -> impl Iterator<Item = ScanMatch> + 'm {
     found.values.iter().take(MOST_VALUES).map(|value| ScanMatch {
         rule: found.rule_id,
+        ruleset: Arc::clone(ruleset),
         target: cut(value.target.as_bytes(), LONGEST_TARGET),
         value: shown(value),
         transformations: value.transformations.clone(),

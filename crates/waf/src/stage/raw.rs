@@ -47,6 +47,13 @@ pub struct RawThresholds {
     pub outbound: Option<u32>,
 }
 
+impl RawThresholds {
+    /// These, or where they say nothing, those.
+    pub(super) fn or(&self, others: &Self) -> Self {
+        Self { inbound: self.inbound.or(others.inbound), outbound: self.outbound.or(others.outbound) }
+    }
+}
+
 /// What rules do not look at. Without a target the rules do not run at all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -66,17 +73,92 @@ pub struct RawExclusion {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawScan {
-    /// `enforce` refuses what the rules refuse, `shadow` only records that they would, `off` runs none. Default:
-    /// `enforce` where a ruleset is named, otherwise `off`.
-    pub mode: Option<Mode>,
-    /// The name of a ruleset; `builtin` is the one that comes with the gateway, which needs no files.
-    pub ruleset: Option<String>,
+    /// `enforce` refuses what the rules refuse, `shadow` only records that they would, `off` runs none.
+    pub mode: Mode,
+    /// The name of a ruleset, or a list of rulesets, each of which runs: a request is refused if one of them refuses.
+    /// `builtin` is the one that comes with the gateway, which needs no files.
+    pub ruleset: RawRouteRulesets,
     /// The paranoia level here. Default: that of the ruleset.
     #[schemars(range(min = 1, max = 4))]
     pub paranoia: Option<u8>,
     /// The anomaly scores at which is refused here. Default: those of the ruleset.
     pub thresholds: RawThresholds,
     /// What rules do not look at here, besides what the ruleset excludes.
+    pub exclude: Vec<RawExclusion>,
+}
+
+/// The rulesets of a route.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum RawRouteRulesets {
+    /// One, by its name.
+    One(String),
+    /// Any number, in the order in which they run.
+    Several(Vec<RawRouteRuleset>),
+}
+
+impl Default for RawRouteRulesets {
+    fn default() -> Self {
+        Self::One(super::rulesets::BUILTIN.to_owned())
+    }
+}
+
+impl RawRouteRulesets {
+    /// The names of all of them.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        let (one, several) = match self {
+            Self::One(name) => (Some(name), [].as_slice()),
+            Self::Several(list) => (None, list.as_slice()),
+        };
+        one.into_iter()
+            .chain(several.iter().filter(|it| it.mode() != Some(Mode::Off)).map(RawRouteRuleset::name))
+    }
+}
+
+/// One of the rulesets of a route: a name, or a name with what differs from the rest of `scan`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum RawRouteRuleset {
+    /// Its name.
+    Name(String),
+    /// Its name, and what differs.
+    Refined(RawRefinedRuleset),
+}
+
+impl RawRouteRuleset {
+    pub(super) const fn name(&self) -> &String {
+        match self {
+            Self::Name(name) => name,
+            Self::Refined(refined) => &refined.name,
+        }
+    }
+
+    const fn mode(&self) -> Option<Mode> {
+        match self {
+            Self::Name(_) => None,
+            Self::Refined(refined) => refined.mode,
+        }
+    }
+}
+
+/// One of the rulesets of a route, with what differs from the rest of `scan`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawRefinedRuleset {
+    /// Its name.
+    pub name: String,
+    /// The mode of this ruleset alone. Default: that of `scan`.
+    #[serde(default)]
+    pub mode: Option<Mode>,
+    /// The paranoia level. Default: that of `scan`, or of the ruleset.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 4))]
+    pub paranoia: Option<u8>,
+    /// The anomaly scores at which is refused. Default: those of `scan`, or of the ruleset.
+    #[serde(default)]
+    pub thresholds: RawThresholds,
+    /// What its rules do not look at here, besides what `scan` and the ruleset exclude.
+    #[serde(default)]
     pub exclude: Vec<RawExclusion>,
 }
 

@@ -7,13 +7,13 @@ use portcullis_core::problem::nearest;
 use portcullis_core::{ConfigFolder, KeyPath, Mode, Problems};
 
 use super::generated::{self, Refinement};
-use super::raw::{RawRuleset, RawScan, RawThresholds};
-use super::scan::Scan;
+use super::raw::{RawRefinedRuleset, RawRouteRuleset, RawRouteRulesets, RawRuleset, RawScan, RawThresholds};
+use super::scan::{Plan, Scan};
 use crate::builtin::{Detector, Settings};
 use crate::engine::{LoadError, Ruleset};
 
 /// The name of the rules that come with the gateway.
-const BUILTIN: &str = "builtin";
+pub(super) const BUILTIN: &str = "builtin";
 
 /// All rulesets of a configuration. Combinations of a ruleset and a route's refinements are compiled when a route asks for
 /// them, each once.
@@ -27,6 +27,14 @@ pub struct Rulesets {
 
 /// A ruleset, and what a route sets.
 type Combination = (usize, Refinement);
+
+/// A ruleset as a route wants it.
+#[derive(Debug)]
+struct Wanted {
+    number: usize,
+    mode: Mode,
+    refinement: Refinement,
+}
 
 #[derive(Debug)]
 struct Definition {
@@ -98,39 +106,109 @@ impl Rulesets {
     }
 
     /// Compiles how a route is scanned; what is wrong goes to `problems`. Where the configuration is not sound anyway, the
-    /// ruleset is checked and not compiled for the route: rules take their time to load.
+    /// rulesets are checked and not compiled for the route: rules take their time to load.
     #[must_use]
     pub fn scan(&mut self, raw: &RawScan, path: &KeyPath, is_sound: bool, problems: &mut Problems) -> Scan {
-        let mode = raw.mode.unwrap_or(if raw.ruleset.is_some() { Mode::Enforce } else { Mode::Off });
-        if mode == Mode::Off {
+        if raw.mode == Mode::Off {
             return Scan::off();
         }
-        let Some(name) = &raw.ruleset else {
-            problems
-                .error(&path.key("mode"), "there is nothing to scan with: no ruleset is named")
-                .suggest("name one in `ruleset`, or write `mode: off`");
+        generated::check(&raw.exclude, &path.key("exclude"), problems);
+        let wanted = self.wanted(raw, path, problems);
+        self.refuse_what_no_ruleset_has(raw, &wanted, path, problems);
+        if !is_sound || problems.has_errors() {
+            wanted.iter().for_each(|wanted| self.check(wanted.number, problems));
             return Scan::off();
+        }
+        let plans = wanted.into_iter().filter_map(|wanted| {
+            let ruleset = self.ruleset(wanted.number, wanted.refinement, problems)?;
+            let name = self.definitions.get(wanted.number)?.name.as_str().into();
+            Some(Plan { name, mode: wanted.mode, ruleset, is_builtin: wanted.number == self.builtin })
+        });
+        let plans = plans.collect();
+        Scan::new(plans)
+    }
+
+    /// The rulesets that a route names, but for those that are off here.
+    fn wanted(&self, raw: &RawScan, path: &KeyPath, problems: &mut Problems) -> Vec<Wanted> {
+        let path = path.key("ruleset");
+        let list = match &raw.ruleset {
+            RawRouteRulesets::One(name) => {
+                let own = RawRefinedRuleset { name: name.clone(), ..RawRefinedRuleset::default() };
+                return self.wanted_one(raw, &own, &path, &path, problems).into_iter().collect();
+            }
+            RawRouteRulesets::Several(list) => list,
         };
+        if list.is_empty() {
+            problems
+                .error(&path, "there is nothing to scan with: no ruleset is named")
+                .suggest("name one, or write `mode: off`");
+        }
+        let mut found: Vec<Wanted> = Vec::new();
+        for (index, entry) in list.iter().enumerate() {
+            let place = path.index(index);
+            let (own, name_place) = match entry {
+                RawRouteRuleset::Name(name) => {
+                    (RawRefinedRuleset { name: name.clone(), ..RawRefinedRuleset::default() }, place.clone())
+                }
+                RawRouteRuleset::Refined(refined) => (refined.clone(), place.key("name")),
+            };
+            if list.iter().take(index).any(|earlier| *earlier.name() == own.name) {
+                problems
+                    .error(&name_place, format!("the ruleset `{}` is named twice", own.name))
+                    .suggest("name each once; to run the same rules in two ways define another ruleset");
+                continue;
+            }
+            found.extend(self.wanted_one(raw, &own, &place, &name_place, problems));
+        }
+        found
+    }
+
+    /// One ruleset of a route, if it is there and not off.
+    fn wanted_one(
+        &self,
+        raw: &RawScan,
+        own: &RawRefinedRuleset,
+        path: &KeyPath,
+        name_path: &KeyPath,
+        problems: &mut Problems,
+    ) -> Option<Wanted> {
+        let name = &own.name;
         let Some(number) = self.definitions.iter().position(|definition| definition.name == *name) else {
-            let problem = problems.error(&path.key("ruleset"), format!("there is no ruleset named `{name}`"));
+            let problem = problems.error(name_path, format!("there is no ruleset named `{name}`"));
             match nearest(name, self.definitions.iter().map(|definition| definition.name.as_str())) {
                 Some(known) => problem.suggest(format!("did you mean `{known}`?")),
                 None => problem.suggest(
                     "define it under `rulesets`, or name `builtin`, the rules that come with the gateway",
                 ),
             }
-            return Scan::off();
+            return None;
         };
-        generated::check(&raw.exclude, &path.key("exclude"), problems);
+        generated::check(&own.exclude, &path.key("exclude"), problems);
         if number == self.builtin {
-            refuse_what_builtin_lacks(raw, path, problems);
+            refuse_what_builtin_lacks(own.paranoia, &own.thresholds, path, problems);
         }
-        if !is_sound || problems.has_errors() {
-            self.check(number, problems);
-            return Scan::off();
+        let mode = own.mode.unwrap_or(raw.mode);
+        let defined = &self.definitions.get(number)?.refinement;
+        let refinement = Refinement {
+            paranoia: own.paranoia.or(raw.paranoia).or(defined.paranoia),
+            thresholds: own.thresholds.or(&raw.thresholds).or(&defined.thresholds),
+            exclude: [&defined.exclude, &raw.exclude, &own.exclude].into_iter().flatten().cloned().collect(),
+            is_shadow: mode == Mode::Shadow,
+        };
+        (mode != Mode::Off).then_some(Wanted { number, mode, refinement })
+    }
+
+    /// What is written for all rulesets of a route must concern one of them.
+    fn refuse_what_no_ruleset_has(
+        &self,
+        raw: &RawScan,
+        wanted: &[Wanted],
+        path: &KeyPath,
+        problems: &mut Problems,
+    ) {
+        if wanted.iter().all(|wanted| wanted.number == self.builtin) && !wanted.is_empty() {
+            refuse_what_builtin_lacks(raw.paranoia, &raw.thresholds, path, problems);
         }
-        let ruleset = self.ruleset(number, raw, mode, problems);
-        ruleset.map_or_else(Scan::off, |ruleset| Scan::new(mode, ruleset))
     }
 
     /// Loads the rulesets that no route asked for, to say what is wrong with them.
@@ -140,24 +218,8 @@ impl Rulesets {
         }
     }
 
-    fn ruleset(
-        &mut self,
-        number: usize,
-        raw: &RawScan,
-        mode: Mode,
-        problems: &mut Problems,
-    ) -> Option<Ruleset> {
+    fn ruleset(&mut self, number: usize, refinement: Refinement, problems: &mut Problems) -> Option<Ruleset> {
         let definition = self.definitions.get_mut(number)?;
-        let own = &definition.refinement;
-        let refinement = Refinement {
-            paranoia: raw.paranoia.or(own.paranoia),
-            thresholds: RawThresholds {
-                inbound: raw.thresholds.inbound.or(own.thresholds.inbound),
-                outbound: raw.thresholds.outbound.or(own.thresholds.outbound),
-            },
-            exclude: own.exclude.iter().chain(&raw.exclude).cloned().collect(),
-            is_shadow: mode == Mode::Shadow,
-        };
         let combination = (number, refinement);
         if let Some(compiled) = self.compiled.get(&combination) {
             return compiled.clone();
@@ -241,13 +303,18 @@ impl Definition {
 }
 
 /// The built-in rules have no levels of paranoia, and look at requests only.
-fn refuse_what_builtin_lacks(raw: &RawScan, path: &KeyPath, problems: &mut Problems) {
-    if raw.paranoia.is_some() {
+fn refuse_what_builtin_lacks(
+    paranoia: Option<u8>,
+    thresholds: &RawThresholds,
+    path: &KeyPath,
+    problems: &mut Problems,
+) {
+    if paranoia.is_some() {
         problems
             .error(&path.key("paranoia"), "the ruleset `builtin` has no paranoia levels")
             .suggest("lower `thresholds.inbound` for more caution, or name another ruleset");
     }
-    if raw.thresholds.outbound.is_some() {
+    if thresholds.outbound.is_some() {
         problems
             .error(&path.key("thresholds").key("outbound"), "the ruleset `builtin` does not look at answers")
             .suggest("leave it out, or name another ruleset");

@@ -1,24 +1,32 @@
 //! How a route is scanned, and one request on its way through the rules.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::SystemTime;
 
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
-use portcullis_core::{Mode, Notes, Reason, RequestId, ScanAnswer};
+use portcullis_core::{Mode, Notes, Reason, RequestId, ScanAnswer, ScanNotes};
+use smallvec::SmallVec;
 
+use super::body_types::{self, Wanted, is_text};
 use super::{findings, generated};
 use crate::engine::{Action, Interruption, Ruleset, Transaction};
 
-/// How a route's requests and their answers are scanned.
-#[derive(Debug, Clone)]
+/// How a route's requests and their answers are scanned: by each of its rulesets.
+#[derive(Debug, Clone, Default)]
 pub struct Scan {
-    plan: Option<Plan>,
+    plans: Vec<Plan>,
 }
 
+/// One ruleset of a route.
 #[derive(Debug, Clone)]
-struct Plan {
-    mode: Mode,
-    ruleset: Ruleset,
+pub(super) struct Plan {
+    pub(super) name: Arc<str>,
+    pub(super) mode: Mode,
+    pub(super) ruleset: Ruleset,
+    /// Whether it is the one that comes with the gateway, which does not look into every body.
+    pub(super) is_builtin: bool,
 }
 
 /// A request as the client sent it.
@@ -26,6 +34,8 @@ struct Plan {
 pub struct RequestView<'r> {
     /// The client: its address, and the port of the connection.
     pub client: SocketAddr,
+    /// Where it came to: the gateway's own address.
+    pub server: SocketAddr,
     /// When the request came.
     pub now: SystemTime,
     /// The request's name.
@@ -68,63 +78,77 @@ pub enum Detail {
     Explanation,
 }
 
-/// One request on its way through the rules.
+/// One request on its way through the rules of each ruleset.
 #[derive(Debug)]
 pub struct Scanning {
-    transaction: Transaction,
+    runs: SmallVec<[Run; 1]>,
     /// Whether all of the request was seen.
     saw_request: bool,
     /// What already spoke against the request, before there was an answer.
     against_request: bool,
 }
 
+/// One request on its way through the rules of one ruleset.
+#[derive(Debug)]
+struct Run {
+    ruleset: Arc<str>,
+    transaction: Transaction,
+    wanted: Wanted,
+}
+
 impl Scan {
     /// Nothing is scanned.
     #[must_use]
     pub const fn off() -> Self {
-        Self { plan: None }
+        Self { plans: Vec::new() }
     }
 
-    pub(super) const fn new(mode: Mode, ruleset: Ruleset) -> Self {
-        Self { plan: Some(Plan { mode, ruleset }) }
+    pub(super) const fn new(plans: Vec<Plan>) -> Self {
+        Self { plans }
     }
 
-    /// `enforce`, `shadow` or `off`.
+    /// `enforce` where one ruleset is enforced, otherwise `shadow`, or `off` where there is none.
     #[must_use]
     pub fn mode(&self) -> Mode {
-        self.plan.as_ref().map_or(Mode::Off, |plan| plan.mode)
+        if self.plans.is_empty() {
+            return Mode::Off;
+        }
+        let enforces = self.plans.iter().any(|plan| plan.mode == Mode::Enforce);
+        if enforces { Mode::Enforce } else { Mode::Shadow }
     }
 
     /// Whether anything is scanned.
     #[must_use]
-    pub const fn is_on(&self) -> bool {
-        self.plan.is_some()
+    pub fn is_on(&self) -> bool {
+        !self.plans.is_empty()
     }
 
-    /// Whether bodies of requests are looked into.
+    /// Whether bodies of requests are looked into, whatever their type.
     #[must_use]
     pub fn reads_requests(&self) -> bool {
-        self.plan.as_ref().is_some_and(|plan| plan.ruleset.settings().request_body_access)
+        self.plans.iter().any(|plan| plan.ruleset.settings().request_body_access)
     }
 
     /// Whether bodies of answers are looked into: they must then come as they are, not compressed.
     #[must_use]
     pub fn reads_answers(&self) -> bool {
-        self.plan.as_ref().is_some_and(|plan| plan.ruleset.settings().response_body_access)
-    }
-
-    /// The rules, if there are any.
-    #[must_use]
-    pub fn ruleset(&self) -> Option<&Ruleset> {
-        self.plan.as_ref().map(|plan| &plan.ruleset)
+        self.plans.iter().any(|plan| plan.ruleset.settings().response_body_access)
     }
 
     /// Runs the rules over the head of a request; nothing if there are none.
     #[must_use]
     pub fn begin(&self, request: &RequestView<'_>) -> Option<Box<Scanning>> {
-        let plan = self.plan.as_ref()?;
-        let server = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-        let mut transaction = plan.ruleset.transaction(request.client, server, request.now);
+        if self.plans.is_empty() {
+            return None;
+        }
+        let runs = self.plans.iter().map(|plan| plan.begin(request)).collect();
+        Some(Box::new(Scanning { runs, saw_request: false, against_request: false }))
+    }
+}
+
+impl Plan {
+    fn begin(&self, request: &RequestView<'_>) -> Run {
+        let mut transaction = self.ruleset.transaction(request.client, request.server, request.now);
         transaction.unique_id(&request.id.hex());
         if let Some(principal) = request.principal {
             transaction.remote_user(principal.as_bytes());
@@ -138,34 +162,62 @@ impl Scan {
             transaction.request_header(name.as_str().as_bytes(), value.as_bytes());
         }
         transaction.request_headers_done();
-        Some(Box::new(Scanning { transaction, saw_request: false, against_request: false }))
+        let wanted = if !request.has_body || transaction.wants_request_body().is_none() {
+            Wanted::Nothing
+        } else if self.is_builtin {
+            wanted_by_builtin(request.headers)
+        } else {
+            Wanted::All
+        };
+        Run { ruleset: Arc::clone(&self.name), transaction, wanted }
     }
 }
 
 impl Scanning {
-    /// What the phases so far came to.
+    /// What the phases so far came to: refused if one ruleset refuses.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
-        let interruption = self.transaction.interruption();
-        if let Some(interruption) = interruption {
-            return Outcome::Refused(self.reason(interruption));
+        match self.deciding() {
+            Some((_, interruption, true)) => Outcome::Refused(self.reason(interruption)),
+            Some((_, interruption, false)) => Outcome::Shadowed(self.reason(interruption)),
+            None => Outcome::Passed,
         }
-        let would = self.transaction.would_interrupt();
-        would.map_or(Outcome::Passed, |interruption| Outcome::Shadowed(self.reason(interruption)))
     }
 
-    /// Whether the rules want to see the request's body.
+    /// The ruleset that decides, its interruption, and whether that is enforced: the first that refuses, or else the first
+    /// that would.
+    fn deciding(&self) -> Option<(usize, &Interruption, bool)> {
+        let runs = || self.runs.iter().enumerate();
+        let refused = runs().find_map(|(at, run)| Some((at, run.transaction.interruption()?, true)));
+        refused.or_else(|| runs().find_map(|(at, run)| Some((at, run.transaction.would_interrupt()?, false))))
+    }
+
+    /// How much of the request's body the rules want to see: as much as any ruleset does.
     #[must_use]
-    pub fn wants_body(&self) -> bool {
-        self.transaction.wants_request_body().is_some()
+    pub fn wants_body(&self) -> Wanted {
+        let wants = |wanted| self.runs.iter().any(|run| run.wanted == wanted);
+        let order = [Wanted::All, Wanted::Beginning, Wanted::Framing];
+        order.into_iter().find(|wanted| wants(*wanted)).unwrap_or(Wanted::Nothing)
+    }
+
+    /// Whether the rules still want to see more of a body that begins so. What looks like text after
+    /// [`BEGINNING`](super::BEGINNING) bytes is wanted to its end.
+    pub fn wants_rest(&mut self, beginning: &[u8]) -> bool {
+        if !is_text(beginning) {
+            for run in self.runs.iter_mut().filter(|run| run.wanted == Wanted::Beginning) {
+                run.wanted = Wanted::Nothing;
+            }
+        }
+        self.runs.iter().any(|run| run.wanted.is_of_content())
     }
 
     /// Runs the rules over the body of the request. What takes long, takes it here.
     pub fn request_body(&mut self, body: &[u8]) {
-        self.transaction.request_body(body);
+        for run in &mut self.runs {
+            run.transaction.request_body(if run.wanted.is_of_content() { body } else { b"" });
+        }
         self.saw_request = true;
-        self.against_request =
-            self.transaction.interruption().or_else(|| self.transaction.would_interrupt()).is_some();
+        self.against_request = self.deciding().is_some();
     }
 
     /// Whether all of the request was seen.
@@ -176,39 +228,51 @@ impl Scanning {
 
     /// Runs the rules over the head of the answer.
     pub fn answer_head(&mut self, status: StatusCode, version: Version, headers: &HeaderMap) {
-        self.transaction.response_line(status.as_u16(), protocol(version));
-        for (name, value) in headers {
-            self.transaction.response_header(name.as_str().as_bytes(), value.as_bytes());
+        for run in &mut self.runs {
+            run.transaction.response_line(status.as_u16(), protocol(version));
+            for (name, value) in headers {
+                run.transaction.response_header(name.as_str().as_bytes(), value.as_bytes());
+            }
+            run.transaction.response_headers_done();
         }
-        self.transaction.response_headers_done();
     }
 
     /// How many bytes of the answer's body the rules want to see.
     #[must_use]
     pub fn wants_answer(&self) -> Option<u64> {
-        self.transaction.wants_response_body()
+        self.runs.iter().filter_map(|run| run.transaction.wants_response_body()).max()
     }
 
     /// Runs the rules over the body of the answer, or what there is of it.
     pub fn answer_body(&mut self, body: &[u8]) {
-        self.transaction.response_body(body);
+        for run in &mut self.runs {
+            run.transaction.response_body(body);
+        }
     }
 
     /// Runs the rules of the last phase, which keep what outlives the request, and puts all that matched in the notes.
     pub fn finish(&mut self, notes: &mut Notes, detail: Detail) {
-        self.transaction.finish();
+        self.runs.iter_mut().for_each(|run| run.transaction.finish());
         self.note(notes, detail);
     }
 
-    /// Puts what matched so far in the notes.
+    /// Puts what matched so far in the notes, of the ruleset that decides first.
     pub fn note(&self, notes: &mut Notes, detail: Detail) {
-        let interruption = self.transaction.interruption().or_else(|| self.transaction.would_interrupt());
-        if self.transaction.matches().is_empty() && interruption.is_none() {
+        let deciding = self.deciding();
+        if deciding.is_none() && self.runs.iter().all(|run| run.transaction.matches().is_empty()) {
             return;
         }
-        let mut found = findings::notes(&self.transaction, detail);
-        found.refused_by = interruption.map(|interruption| interruption.rule_id);
-        found.answer = interruption.and_then(answer);
+        let mut found = ScanNotes::default();
+        let first = deciding.map_or(0, |(at, ..)| at);
+        let others = self.runs.iter().enumerate().filter(|(at, _)| *at != first).map(|(_, run)| run);
+        for run in self.runs.get(first).into_iter().chain(others) {
+            findings::add(&mut found, &run.ruleset, &run.transaction, detail);
+        }
+        if let Some((_, interruption, _)) = deciding {
+            found.refused_by = Some(interruption.rule_id);
+            found.ruleset = self.runs.get(first).map(|run| Arc::clone(&run.ruleset));
+            found.answer = answer(interruption);
+        }
         notes.scan = Some(Box::new(found));
     }
 
@@ -219,6 +283,15 @@ impl Scanning {
             _ if self.saw_request && !self.against_request => Reason::ResponseBlocked,
             _ => Reason::AttackDetected,
         }
+    }
+}
+
+/// A type that is given twice may be read as either.
+fn wanted_by_builtin(headers: &HeaderMap) -> Wanted {
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    match (types.next(), types.next()) {
+        (Some(kind), None) => body_types::wanted(kind.as_bytes(), headers.contains_key(CONTENT_ENCODING)),
+        _ => Wanted::All,
     }
 }
 

@@ -38,6 +38,7 @@ fn outcome(scan: &Scan, target: &str) -> (Outcome, Notes) {
     let mut notes = Notes::new(RequestId(7), Timestamp(0));
     let view = RequestView {
         client: SocketAddr::from(([192, 0, 2, 1], 5)),
+        server: SocketAddr::from(([192, 0, 2, 2], 80)),
         now: SystemTime::UNIX_EPOCH,
         id: notes.request_id,
         principal: None,
@@ -71,9 +72,10 @@ fn routes_that_want_the_same_share_one_ruleset() {
     let path = KeyPath::root();
     let modes = texts.map(|text| rulesets.scan(&raw(text), &path, true, &mut problems).mode());
     let (enforce, shadow, off) = (Mode::Enforce, Mode::Shadow, Mode::Off);
-    assert_eq!(modes, [enforce, enforce, enforce, enforce, shadow, off, off]);
+    assert_eq!(modes, [enforce, enforce, enforce, enforce, shadow, off, enforce]);
     assert!(problems.is_empty(), "{problems:?}");
-    assert_eq!(rulesets.combinations(), 3);
+    // With the rules that come with the gateway, where nothing is said.
+    assert_eq!(rulesets.combinations(), 4);
 }
 
 #[test]
@@ -106,6 +108,58 @@ fn exclusions_are_texts_and_not_patterns() {
     ] {
         let scan = scan(&format!(r#"{{"ruleset":"mine","exclude":[{exclusion}]}}"#));
         assert_eq!(outcome(&scan, target).0 == Outcome::Passed, passes, "{exclusion} {target}");
+    }
+}
+
+/// Each ruleset has its own mode; one that refuses is enough, and the record names it.
+#[test]
+fn several_rulesets_decide_together() {
+    let attack = "/a?b=evil%27%20or%201=1--";
+    let list = |mine: &str, builtin: &str| {
+        scan(&format!(r#"{{"ruleset":[{{"name":"mine"{mine}}},{{"name":"builtin"{builtin}}}]}}"#))
+    };
+    let shadow = r#","mode":"shadow""#;
+    let off = r#","mode":"off""#;
+    let refused = Outcome::Refused(Reason::AttackDetected);
+    let shadowed = Outcome::Shadowed(Reason::AttackDetected);
+    for (mine, builtin, expected, by) in [
+        ("", "", refused, Some("mine")),
+        (shadow, "", refused, Some("builtin")),
+        (off, "", refused, Some("builtin")),
+        ("", off, refused, Some("mine")),
+        (shadow, shadow, shadowed, Some("mine")),
+        (off, off, Outcome::Passed, None),
+    ] {
+        let scan = list(mine, builtin);
+        if (mine, builtin) == (off, off) {
+            assert_eq!(scan.mode(), Mode::Off);
+            continue;
+        }
+        let (outcome, notes) = outcome(&scan, attack);
+        let found = notes.scan.unwrap();
+        assert_eq!((outcome, found.ruleset.as_deref()), (expected, by), "{mine} {builtin}");
+        let runs = |name: &str| found.matches.iter().any(|found| &*found.ruleset == name);
+        assert_eq!((runs("mine"), runs("builtin")), (mine != off, builtin != off), "{mine} {builtin}");
+    }
+}
+
+#[test]
+fn what_is_written_for_one_of_several_rulesets_concerns_it_alone() {
+    let excluded = r#"{"ruleset":["builtin",{"name":"mine","exclude":[{"rule":1}]}]}"#;
+    assert_eq!(outcome(&scan(excluded), "/?a=evil").0, Outcome::Passed);
+    let for_all = r#"{"ruleset":["builtin","mine"],"exclude":[{"rule":1}],"paranoia":2}"#;
+    assert_eq!(outcome(&scan(for_all), "/?a=evil").0, Outcome::Passed);
+    for (text, path) in [
+        (r#"{"ruleset":[]}"#, "ruleset"),
+        (r#"{"ruleset":["mine","mine"]}"#, "ruleset[1]"),
+        (r#"{"ruleset":["mine",{"name":"yours"}]}"#, "ruleset[1].name"),
+        (r#"{"ruleset":[{"name":"builtin","paranoia":2},"mine"]}"#, "ruleset[0].paranoia"),
+        (r#"{"paranoia":2}"#, "paranoia"),
+    ] {
+        let mut problems = Problems::default();
+        let _ = rulesets(&mut problems).scan(&raw(text), &KeyPath::root(), true, &mut problems);
+        let found: Vec<String> = problems.iter().map(|problem| problem.path.to_string()).collect();
+        assert_eq!(found, [path], "{text}");
     }
 }
 

@@ -48,7 +48,7 @@ authenticate  pass
 authorize     pass
     by    staff-and-partners-read
 limit         off
-scan          off
+scan          pass
 allow"#;
 
 #[test]

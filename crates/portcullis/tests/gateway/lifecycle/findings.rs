@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{folder, run};
 
 const HEAD: &str = "version: 1\nlisteners: [{ name: public, address: \"127.0.0.1:0\" }]\naudit: off\n";
-const OPEN: &str = "{ authenticate: { mode: off }, authorize: { mode: off } }";
+const OPEN: &str = "{ authenticate: { mode: off }, authorize: { mode: off }, scan: { mode: off } }";
 
 /// What `check` says about this text, as `line path: message`, errors and warnings told apart by their first letter.
 fn findings(text: &str) -> Vec<String> {
@@ -41,6 +41,19 @@ fn a_small_limit_for_all_bodies_is_one_for_those_of_each_route() {
     assert_eq!(
         findings(&text),
         ["E10 services[0].routes[0].policy.forward.body: `body` is 200MiB, more than `protocol.body` allows"]
+    );
+}
+
+/// Where nothing is said of the scanner, bodies are scanned: one that never fits into what is held back is never taken.
+#[test]
+fn bodies_that_are_scanned_must_fit_into_what_is_held_back() {
+    let open = OPEN.replace(", scan: { mode: off }", "");
+    let larger = "{ name: all, path: /x, policy: { forward: { body: 200MiB } } }";
+    assert_eq!(
+        findings(&with_routes(&format!("policy: {open}\n"), &[larger])),
+        [
+            "W9 services[0].routes[0].policy.forward.body: bodies up to 200MiB are scanned here, but only 64MiB may be held back"
+        ]
     );
 }
 

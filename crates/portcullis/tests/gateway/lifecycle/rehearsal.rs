@@ -73,7 +73,7 @@ fn certificates_keys_and_authorities_that_cannot_be_used_are_found_together() {
     let found = findings(folder.path(), &bad);
     let places: Vec<&str> = found.iter().filter_map(|line| line.split(": ").next()).collect();
     let expected =
-        ["3 listeners[0].tls.certificate", "3 listeners[0].tls.key", "16 services[0].upstream.tls.ca"];
+        ["3 listeners[0].tls.certificate", "3 listeners[0].tls.key", "17 services[0].upstream.tls.ca"];
     assert_eq!(places, expected, "{found:?}");
     assert!(found.iter().all(|line| line.contains("-> name a PEM file")), "{found:?}");
     // A gateway says the same, and not more.

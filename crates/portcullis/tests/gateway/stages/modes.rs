@@ -20,7 +20,7 @@ struct Refusing {
 }
 
 /// Each of them refuses the second request of everybody, and the first as well but for the limit.
-const STAGES: [Refusing; 3] = [
+const STAGES: [Refusing; 4] = [
     Refusing {
         stage: "authenticate",
         policy: |mode| ("authenticate", format!("{{ mode: {mode}, methods: [staff] }}")),
@@ -39,6 +39,12 @@ const STAGES: [Refusing; 3] = [
         status: 429,
         code: "rate_limited",
     },
+    Refusing {
+        stage: "scan",
+        policy: |mode| ("scan", format!("{{ mode: {mode}, ruleset: nothing }}")),
+        status: 403,
+        code: "attack_detected",
+    },
 ];
 
 /// Everything is off, and what the stages need is there.
@@ -47,6 +53,7 @@ fn config(upstream: &Upstream) -> Config {
         .policy("authenticate", "{ mode: off }")
         .section("authorization", "{ policies: [policies.cedar] }")
         .section("limits", "[{ name: once, key: [global], rate: 1/d }]")
+        .section("rulesets", r#"[{ name: nothing, rules: "SecAction \"id:1,phase:1,deny,log\"" }]"#)
 }
 
 fn start(config: &Config, policies: &str) -> Gateway {
@@ -98,7 +105,8 @@ fn enforced_refuses_shadowed_is_recorded_off_does_not_run() {
                     assert_eq!((told(&denied), told(&shadowed)), (false, false), "{what}: {metrics}");
                     assert_eq!(record["decision"], "allow", "{what}");
                     assert_eq!(record["stages"].get(stage), None, "{what}");
-                    assert_eq!((record.get("policies"), record.get("limits")), (None, None), "{what}");
+                    let grounds = ["policies", "limits", "waf.rule_ids"].map(|key| record.get(key));
+                    assert_eq!(grounds, [None; 3], "{what}");
                 }
             }
             let forwarded = statuses.iter().filter(|status| **status == 200).count();
@@ -116,8 +124,12 @@ fn all_stages_in_shadow_are_decided_and_none_refuses() {
     });
     let (statuses, records, _) = twice(&config);
     assert_eq!(statuses, [200, 200]);
-    let reasons =
-        json!({ "authenticate": "credential_missing", "authorize": "forbidden", "limit": "rate_limited" });
+    let reasons = json!({
+        "authenticate": "credential_missing",
+        "authorize": "forbidden",
+        "limit": "rate_limited",
+        "scan": "attack_detected",
+    });
     assert_eq!(records[1]["shadow_reasons"], reasons);
     assert_eq!(records[1]["policies"], json!(["never"]));
     assert_eq!(records[1]["limits"][0]["exceeded"], true);

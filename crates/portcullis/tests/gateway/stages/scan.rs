@@ -5,10 +5,12 @@ mod attacks;
 mod bodies;
 mod builtin;
 mod core_rule_set;
+mod defaults;
 mod explain;
 mod hostile;
 mod loading;
 mod refining;
+mod several;
 
 use portcullis_testkit::echo::Upstream;
 use portcullis_testkit::gateway::Gateway;

@@ -42,7 +42,7 @@ fn what_is_no_ruleset_or_no_exclusion_is_told() {
     for (rulesets, scan, expected) in [
         ("[{ name: mine, files: [rules.conf] }]", "{ ruleset: mien }", "did you mean `mine`?"),
         ("[]", "{ ruleset: mine }", "define it under `rulesets`"),
-        ("[]", "{ mode: enforce }", "no ruleset is named"),
+        ("[]", "{ mode: enforce, ruleset: [] }", "no ruleset is named"),
         ("[{ name: builtin, files: [rules.conf] }]", "{ mode: off }", "choose another name"),
         ("[{ name: mine }]", "{ ruleset: mine }", "the ruleset `mine` has no rules"),
         ("[{ name: mine, files: [none.conf] }]", "{ ruleset: mine }", "none.conf"),

@@ -32,19 +32,22 @@ fn off_scans_nothing() {
     assert_eq!((record["stages"].get("scan"), record.get("waf.rule_ids")), (None, None));
 }
 
-/// Where nobody names a ruleset nothing is scanned.
+/// Where nobody names a ruleset, the one that comes with the gateway has its place.
 #[test]
-fn a_route_scans_if_it_names_a_ruleset() {
+fn a_route_scans_with_the_ruleset_that_it_names() {
     let upstream = Upstream::start();
     let gateway = plain(&upstream.url())
         .section("rulesets", format!("[{{ name: mine, rules: {} }}]", json!(RULES)))
         .routes(&[
-            "{ name: scanned, path: /scanned, policy: { scan: { ruleset: mine } } }",
+            "{ name: scanned, path: /scanned, policy: { scan: { mode: enforce, ruleset: mine } } }",
             "{ name: open, path: /open }",
+            "{ name: other, path: /other, policy: { scan: { mode: enforce } } }",
         ])
         .start();
     assert_eq!(get(&gateway, "/scanned?id=union%20select", "").status, 403);
     assert_eq!(get(&gateway, "/open?id=union%20select", "").status, 200);
+    assert_eq!(get(&gateway, "/other?id=union%20selected", "").status, 200);
+    assert_eq!(get(&gateway, "/other?id=%27%20or%201=1--", "").status, 403);
 }
 
 /// `SecRuleEngine DetectionOnly` in the rules themselves has the effect of `shadow`.
