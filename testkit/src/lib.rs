@@ -18,6 +18,7 @@ pub mod gateway;
 pub mod h2;
 pub mod h2raw;
 pub mod hpack;
+pub mod postgres;
 pub mod raw;
 pub mod redis;
 pub mod relay;

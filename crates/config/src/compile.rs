@@ -24,6 +24,7 @@ use portcullis_pipeline::settings::{
     not_an_address,
 };
 use portcullis_pipeline::{FieldRules, Ingress, PathTemplate, RouteLimits, RoutePlan, Service, Snapshot};
+use portcullis_store::Store;
 use portcullis_waf::stage::Rulesets;
 use serde_json::Value;
 
@@ -34,7 +35,7 @@ use crate::located::locate;
 use crate::overlay::overlay;
 use crate::raw::{RawConfig, RawPolicy, RawRoute, RawService};
 
-pub use compiled::{Compiled, Needs, Unrecorded};
+pub use compiled::{Compiled, Needs, Unopened, Unrecorded};
 
 /// Reads and compiles a configuration file.
 ///
@@ -155,6 +156,14 @@ impl Compiler<'_> {
         let client_address =
             ClientAddress::compile(&raw.client_address, &root.key("client_address"), self.problems);
         let previous = self.previous;
+        let store = Store::compile(
+            &raw.store,
+            folder,
+            &root.key("store"),
+            self.problems,
+            previous.map(|previous| &previous.store),
+        );
+        self.needs.database.clone_from(&store.database);
         let authentication = Authentication::compile(
             &raw.authentication,
             folder,
@@ -162,10 +171,10 @@ impl Compiler<'_> {
             self.problems,
             previous.map(|previous| &previous.authentication),
         );
-        let store = LimitStore::compile(&raw.limit_store, &root.key("limit_store"), self.problems);
+        let limit_store = LimitStore::compile(&raw.limit_store, &root.key("limit_store"), self.problems);
         let limits = Limits::compile(
             &raw.limits,
-            store,
+            limit_store,
             &root.key("limits"),
             self.problems,
             previous.map(|previous| &previous.limits),
@@ -219,6 +228,7 @@ impl Compiler<'_> {
             routes,
             services,
             unrouted: self.unrouted(&raw.policy),
+            store,
             authentication,
             authorization: authorization?,
             limits,

@@ -31,7 +31,7 @@ pub mod report;
 mod schema;
 mod syntax;
 
-pub use compile::{Compiled, Needs, Unrecorded, compile_file, compile_text};
+pub use compile::{Compiled, Needs, Unopened, Unrecorded, compile_file, compile_text};
 pub use document::{Document, Place};
 pub use interpolate::{LARGEST_FILLED, LARGEST_SECRET};
 pub use load::{Loaded, load, load_text, typed};

@@ -7,6 +7,7 @@ use portcullis_core::{Mode, Period, TargetRules};
 use portcullis_harden::RawResponse;
 use portcullis_limit::{RawLimit, RawLimitStore};
 use portcullis_pipeline::settings::{RawClientAddress, RawForward, RawListener, RawProtocol, RawUpstream};
+use portcullis_store::RawStore;
 use portcullis_waf::stage::{RawRuleset, RawScan};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -31,6 +32,9 @@ pub struct RawConfig {
     /// How long requests under way may take once the gateway is told to stop.
     #[serde(default = "default_drain_timeout")]
     pub drain_timeout: Period,
+    /// Where state is kept that outlives the gateway.
+    #[serde(default)]
+    pub store: RawStore,
     /// What clients may send, and how slowly.
     #[serde(default)]
     pub protocol: RawProtocol,

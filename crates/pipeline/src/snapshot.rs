@@ -10,6 +10,7 @@ use portcullis_authz::Authorization;
 use portcullis_core::{Mode, RouteId, ServiceId, Timestamp};
 use portcullis_harden::Hardening;
 use portcullis_limit::{LimitId, Limits};
+use portcullis_store::Store;
 use portcullis_waf::stage::Scan;
 
 use crate::metrics::{Metrics, TargetId};
@@ -42,6 +43,8 @@ pub struct Snapshot {
     pub services: Vec<Service>,
     /// What is done to answers to requests that no route takes: what the policy of all says.
     pub unrouted: Hardening,
+    /// Where state is kept that outlives the gateway.
+    pub store: Store,
     /// Who callers are.
     pub authentication: Authentication,
     /// What they may do.

@@ -32,6 +32,10 @@ pub(crate) fn compile_to_run(path: &Path, previous: Option<&Snapshot>) -> Compil
         let place = KeyPath::root().key("audit").key("file");
         problems.error(&place, obstacle.message).suggest(obstacle.suggestion);
     }
+    if let Some(obstacle) = compiled.needs.database.as_ref().and_then(|database| database.rehearse()) {
+        let place = KeyPath::root().key("store").key("database");
+        problems.error(&place, obstacle.message).suggest(obstacle.suggestion);
+    }
     compiled.add(&problems);
     compiled
 }

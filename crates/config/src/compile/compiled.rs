@@ -7,6 +7,7 @@ use portcullis_core::problem::Severity;
 use portcullis_core::{KeyPath, Problems};
 use portcullis_pipeline::Snapshot;
 use portcullis_pipeline::settings::{ListenerTls, Upstream};
+use portcullis_store::{Database, OpenError};
 
 use crate::document::Document;
 use crate::located::{Located, locate};
@@ -34,6 +35,19 @@ pub struct Needs {
     pub upstreams: Vec<(KeyPath, Upstream)>,
     /// The audit log.
     pub audit: Option<AuditSettings>,
+    /// The database.
+    pub database: Option<Arc<Database>>,
+}
+
+/// What of a sound configuration cannot be opened on this machine.
+#[derive(Debug, thiserror::Error)]
+pub enum Unopened {
+    /// The audit log.
+    #[error("the audit log cannot be opened: {0}")]
+    Audit(#[from] std::io::Error),
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] OpenError),
 }
 
 impl Compiled {
@@ -59,7 +73,7 @@ impl Compiled {
     }
 }
 
-/// A snapshot whose audit log is not open yet: good for checking and explaining as it is.
+/// A snapshot whose audit log and database are not open yet: good for checking and explaining as it is.
 pub struct Unrecorded {
     pub(super) snapshot: Snapshot,
     pub(super) audit: AuditSettings,
@@ -72,12 +86,15 @@ impl Unrecorded {
         self.snapshot
     }
 
-    /// Opens the audit log, going on with that of `previous` if it is the same: the last step of a start or a
-    /// reload that can fail.
+    /// Opens the database and the audit log, going on with those of `previous` if they are the same: the last step of a
+    /// start or a reload that can fail.
     ///
     /// # Errors
-    /// When the log cannot be opened.
-    pub fn open(mut self, previous: Option<&Snapshot>) -> std::io::Result<Snapshot> {
+    /// When one of them cannot be opened.
+    pub fn open(mut self, previous: Option<&Snapshot>) -> Result<Snapshot, Unopened> {
+        if let Some(database) = &self.snapshot.store.database {
+            database.open()?;
+        }
         let log = AuditLog::open(&self.audit, previous.map(|previous| &*previous.audit))?;
         self.snapshot.audit = Arc::new(log);
         Ok(self.snapshot)

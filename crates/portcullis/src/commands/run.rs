@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let compiled = super::compile_to_run(&arguments.config, None);
     output::problems(&compiled);
     let Some(unrecorded) = compiled.snapshot else { return Ok(ExitCode::FAILURE) };
-    let snapshot = unrecorded.open(None).context("the audit log cannot be opened")?;
+    let snapshot = unrecorded.open(None)?;
     // Signals that come from here on wait until the gateway stands.
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])?;
     let running = Running::start(snapshot, arguments.pid_file.as_deref())?;

@@ -10,6 +10,7 @@ mod findings;
 mod operator;
 mod rehearsal;
 mod reload;
+mod store;
 mod waf;
 mod waf_rules;
 mod waf_suggest;
