@@ -4,13 +4,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DistinguishedName,
+    DnType, ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams,
+    SerialNumber,
 };
 use tempfile::TempDir;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+
+pub use tokio_rustls::rustls::{ClientConfig, SupportedProtocolVersion, version};
 
 /// A certificate authority, with its certificate and everything it issued as PEM files in a folder that
 /// goes when the authority goes.
@@ -40,15 +43,72 @@ impl Authority {
     /// When the folder cannot be written.
     #[must_use]
     pub fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        params.distinguished_name.push(DnType::CommonName, "Portcullis test authority");
         let key = KeyPair::generate().expect("a key pair");
-        let issuer = CertifiedIssuer::self_signed(params, key).expect("a self-signed authority");
+        let params = authority_params("Portcullis test authority", 1);
+        Self::of(CertifiedIssuer::self_signed(params, key).expect("a self-signed authority"))
+    }
+
+    /// An authority that this one vouches for. What it issues comes without its own certificate; see [`Identity::with`].
+    ///
+    /// # Panics
+    /// When the folder cannot be written.
+    #[must_use]
+    pub fn intermediate(&self) -> Self {
+        let key = KeyPair::generate().expect("a key pair");
+        let mut params = authority_params("Portcullis test intermediate", 0);
+        params.use_authority_key_identifier_extension = true;
+        Self::of(CertifiedIssuer::signed_by(params, key, &self.issuer).expect("an authority"))
+    }
+
+    fn of(issuer: CertifiedIssuer<'static, KeyPair>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::write(folder.path().join("ca.pem"), issuer.pem()).expect("write ca.pem");
         Self { folder, issuer }
+    }
+
+    /// The authority's own certificate as PEM text.
+    #[must_use]
+    pub fn pem(&self) -> String {
+        self.issuer.pem()
+    }
+
+    /// A list of the certificates with these serial numbers, as PEM text: made in 2020, and to be followed by another on the
+    /// first of January of this year.
+    ///
+    /// # Panics
+    /// When it cannot be signed.
+    #[must_use]
+    pub fn revocation_list(&self, revoked: &[u64], next_update: i32) -> String {
+        let made = rcgen::date_time_ymd(2020, 1, 1);
+        let revoked = revoked.iter().map(|serial| RevokedCertParams {
+            serial_number: SerialNumber::from(*serial),
+            revocation_time: made,
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let params = CertificateRevocationListParams {
+            this_update: made,
+            next_update: rcgen::date_time_ymd(next_update, 1, 1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        params.signed_by(&self.issuer).expect("a signed list").pem().expect("a list as PEM text")
+    }
+
+    /// A certificate for clients that is as `shape` has it.
+    ///
+    /// # Panics
+    /// When it cannot be made or written.
+    #[must_use]
+    pub fn shaped_client(&self, name: &str, shape: impl FnOnce(&mut CertificateParams)) -> Identity {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        shape(&mut params);
+        self.sign(name, params)
     }
 
     /// The PEM file of the authority's own certificate.
@@ -87,9 +147,23 @@ impl Authority {
     /// When the identity's PEM text is not a certificate with its key.
     #[must_use]
     pub fn client_config(&self, identity: Option<&Identity>, alpn: &[&str]) -> Arc<ClientConfig> {
+        self.client_config_with(identity, alpn, &[&version::TLS13, &version::TLS12])
+    }
+
+    /// The same with these versions of TLS alone.
+    ///
+    /// # Panics
+    /// When the identity's PEM text is not a certificate with its key.
+    #[must_use]
+    pub fn client_config_with(
+        &self,
+        identity: Option<&Identity>,
+        alpn: &[&str],
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(self.issuer.der().clone()).expect("the authority's own certificate");
-        let builder = ClientConfig::builder().with_root_certificates(roots);
+        let builder = ClientConfig::builder_with_protocol_versions(versions).with_root_certificates(roots);
         let mut config = match identity {
             None => builder.with_no_client_auth(),
             Some(identity) => {
@@ -106,6 +180,10 @@ impl Authority {
         let mut params = CertificateParams::new(owned).expect("DNS names or addresses");
         params.distinguished_name.push(DnType::CommonName, name);
         params.extended_key_usages = vec![purpose];
+        self.sign(name, params)
+    }
+
+    fn sign(&self, name: &str, mut params: CertificateParams) -> Identity {
         params.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate().expect("a key pair");
         let certificate = params.signed_by(&key, &self.issuer).expect("a signed certificate");
@@ -122,6 +200,14 @@ impl Authority {
         std::fs::write(&identity.key, &identity.key_pem).expect("write a key");
         identity
     }
+}
+
+fn authority_params(name: &str, depth: u8) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(depth));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.distinguished_name.push(DnType::CommonName, name);
+    params
 }
 
 impl Default for Authority {
@@ -145,8 +231,25 @@ impl Identity {
         Arc::new(config)
     }
 
-    fn chain(&self) -> Vec<CertificateDer<'static>> {
-        vec![CertificateDer::from_pem_slice(self.certificate_pem.as_bytes()).expect("a certificate in PEM")]
+    /// The same with the certificate of an authority between it and the one that is trusted.
+    ///
+    /// # Panics
+    /// When the file cannot be written.
+    #[must_use]
+    pub fn with(mut self, intermediate: &Authority) -> Self {
+        self.certificate_pem.push_str(&intermediate.pem());
+        std::fs::write(&self.certificate, &self.certificate_pem).expect("write a certificate");
+        self
+    }
+
+    /// The certificate and those that follow it, in DER.
+    ///
+    /// # Panics
+    /// When they are not PEM.
+    #[must_use]
+    pub fn chain(&self) -> Vec<CertificateDer<'static>> {
+        let chain = CertificateDer::pem_slice_iter(self.certificate_pem.as_bytes());
+        chain.collect::<Result<_, _>>().expect("certificates in PEM")
     }
 
     fn private_key(&self) -> PrivateKeyDer<'static> {

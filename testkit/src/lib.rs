@@ -11,6 +11,8 @@
 
 use std::time::Duration;
 
+pub use rcgen;
+
 pub mod ca;
 pub mod corpus;
 pub mod echo;

@@ -10,14 +10,39 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, ClientConnection, StreamOwned};
+use tokio_rustls::rustls::{ClientConfig, ClientConnection, HandshakeKind, StreamOwned};
 
 pub use response::Response;
 
 use crate::PATIENCE;
 
-trait Stream: Read + Write + Send {}
-impl<S: Read + Write + Send> Stream for S {}
+trait Stream: Read + Write + Send {
+    /// Whether a session of before was resumed; `None` as long as that is not known, and in plain text.
+    fn is_resumed(&self) -> Option<bool>;
+
+    /// The certificate that the server showed.
+    fn server_certificate(&self) -> Option<Vec<u8>>;
+}
+
+impl Stream for TcpStream {
+    fn is_resumed(&self) -> Option<bool> {
+        None
+    }
+
+    fn server_certificate(&self) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+impl Stream for StreamOwned<ClientConnection, TcpStream> {
+    fn is_resumed(&self) -> Option<bool> {
+        Some(self.conn.handshake_kind()? == HandshakeKind::Resumed)
+    }
+
+    fn server_certificate(&self) -> Option<Vec<u8>> {
+        Some(self.conn.peer_certificates()?.first()?.to_vec())
+    }
+}
 
 /// A connection to a server.
 pub struct Connection {
@@ -53,6 +78,18 @@ impl Connection {
         Self { stream: Box::new(stream), socket, arrived: Vec::new() }
     }
 
+    /// Whether TLS resumed a session of before; `None` as long as that is not known, and in plain text.
+    #[must_use]
+    pub fn is_resumed(&self) -> Option<bool> {
+        self.stream.is_resumed()
+    }
+
+    /// The certificate that the server showed, in DER.
+    #[must_use]
+    pub fn server_certificate(&self) -> Option<Vec<u8>> {
+        self.stream.server_certificate()
+    }
+
     /// Our own address, as the server sees it.
     ///
     /// # Panics
@@ -86,6 +123,21 @@ impl Connection {
     pub fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.stream.write_all(bytes)?;
         self.stream.flush()
+    }
+
+    /// Sends a request and reads the response, or says why there is none: a refused handshake shows in the first that is read.
+    ///
+    /// # Errors
+    /// What the socket or the TLS session says.
+    ///
+    /// # Panics
+    /// When what comes is not HTTP/1.
+    pub fn try_exchange(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<Response> {
+        self.try_send(bytes.as_ref())?;
+        let mut buffer = [0; 16 * 1024];
+        let count = self.stream.read(&mut buffer)?;
+        self.arrived.extend(buffer.iter().take(count));
+        self.try_response("GET").ok_or_else(|| ErrorKind::UnexpectedEof.into())
     }
 
     /// Closes our side: the server reads an end.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use http::header::AUTHORIZATION;
 use portcullis_core::{
-    ConfigFolder, Head, KeyPath, KeyedHash, Mode, Notes, Principal, Problems, Reason, Timestamp,
+    ClientCertificate, ConfigFolder, Head, KeyPath, KeyedHash, Mode, Notes, Principal, Problems, Reason,
+    Timestamp,
 };
 use portcullis_oidc::KeySource;
 
@@ -110,6 +111,9 @@ impl Authentication {
         if plan.mode() == Mode::Off {
             return Ok(Arc::clone(&self.anonymous));
         }
+        if plan.requires_certificate() && current_certificate(head)?.is_none() {
+            return Err(Fault::NO_CERTIFICATE.into());
+        }
         for step in &plan.steps {
             let found = match step {
                 Step::Jwt(jwt) => jwt.authenticate(head, &self.cache)?,
@@ -127,6 +131,15 @@ impl Authentication {
             return Ok(Arc::clone(&self.anonymous));
         }
         Err(Fault::MISSING.into())
+    }
+}
+
+/// The certificate of the connection. It may have ended since the connection was made.
+pub(crate) fn current_certificate<'r>(head: &Head<'r>) -> Result<Option<&'r Arc<ClientCertificate>>, Fault> {
+    let Some(certificate) = head.certificate else { return Ok(None) };
+    match &certificate.details {
+        Ok(details) if head.now >= details.not_after => Err(Fault::certificate("certificate_expired")),
+        _ => Ok(Some(certificate)),
     }
 }
 

@@ -58,6 +58,13 @@ impl Fault {
     pub(crate) const KEYS_UNAVAILABLE: Self =
         Self { reason: Reason::KeysUnavailable, cause: "keys_unavailable" };
 
+    pub(crate) const NO_CERTIFICATE: Self =
+        Self { reason: Reason::CertificateRequired, cause: "certificate_missing" };
+
+    pub(crate) const fn certificate(cause: &'static str) -> Self {
+        Self { reason: Reason::InvalidCertificate, cause }
+    }
+
     pub(crate) const fn token(cause: &'static str) -> Self {
         Self { reason: Reason::InvalidToken, cause }
     }

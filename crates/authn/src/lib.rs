@@ -11,6 +11,7 @@
 pub mod api_key;
 mod authentication;
 mod cache;
+pub mod certificate;
 mod challenge;
 mod fault;
 mod json;

@@ -20,6 +20,7 @@ pub struct Authenticate {
     mode: Mode,
     pub(crate) steps: SmallVec<[Step; 2]>,
     pub(crate) anonymous: bool,
+    requires_certificate: bool,
     scopes: RequiredScopes,
 }
 
@@ -43,6 +44,7 @@ impl Authenticate {
             mode: raw.mode,
             steps: SmallVec::new(),
             anonymous: false,
+            requires_certificate: raw.require_certificate,
             scopes: RequiredScopes::compile(&raw.scopes, &path.key("scopes"), problems),
         };
         let methods = path.key("methods");
@@ -90,6 +92,12 @@ impl Authenticate {
     /// Whether one of the methods reads `Authorization`.
     pub(crate) fn reads_authorization(&self) -> bool {
         self.steps.iter().any(|step| matches!(step, Step::Jwt(jwt) if jwt.has_scheme()))
+    }
+
+    /// Whether there must be a client certificate, whatever the method.
+    #[must_use]
+    pub const fn requires_certificate(&self) -> bool {
+        self.requires_certificate
     }
 
     pub(crate) fn scopes(&self) -> &RequiredScopes {

@@ -58,6 +58,9 @@ pub struct RawAuthenticate {
     pub methods: Vec<String>,
     /// Scopes that the credential must carry.
     pub scopes: RawScopes,
+    /// Whether the client must have shown a certificate when its connection was made, whatever method says who it is.
+    /// Default `false`.
+    pub require_certificate: bool,
 }
 
 /// Scopes that a credential must carry, whichever method it is for.

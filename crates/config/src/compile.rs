@@ -1,5 +1,6 @@
 //! From the typed configuration to a snapshot. Every fault of every part is found in one run.
 
+mod certificates;
 mod compiled;
 mod consequences;
 mod routing;
@@ -20,8 +21,7 @@ use portcullis_harden::Hardening;
 use portcullis_limit::{LimitStore, Limits, When};
 use portcullis_pipeline::metrics::{Metrics, TargetId};
 use portcullis_pipeline::settings::{
-    ClientAddress, Forward, Listener, ListenerTls, Protocol, RawListener, RawListenerTls, Upstream,
-    not_an_address,
+    ClientAddress, Forward, Listener, ListenerTls, Protocol, RawListener, Upstream, not_an_address,
 };
 use portcullis_pipeline::{FieldRules, Ingress, PathTemplate, RouteLimits, RoutePlan, Service, Snapshot};
 use portcullis_store::Store;
@@ -135,13 +135,15 @@ fn judged_fields(raw: &RawConfig, drafts: &[RouteDraft<'_>]) -> Vec<HeaderName> 
     names.filter_map(|name| HeaderName::try_from(name).ok()).collect()
 }
 
+/// The TLS of listeners by where it stands: also of those that cannot be compiled.
 fn listener_tls(raw: &RawConfig, folder: &ConfigFolder) -> Vec<(KeyPath, ListenerTls)> {
     let path = KeyPath::root().key("listeners");
     let listeners = raw.listeners.iter().enumerate();
     let tls = |(index, listener): (usize, &RawListener)| {
-        let RawListenerTls { certificate, key } = listener.tls.as_ref()?;
-        let tls = ListenerTls { certificate: folder.resolve(certificate), key: folder.resolve(key) };
-        Some((path.index(index).key("tls"), tls))
+        let path = path.index(index).key("tls");
+        // What is wrong with it is told where the listener is compiled.
+        let tls = ListenerTls::compile(listener.tls.as_ref()?, folder, &path, &mut Problems::default());
+        Some((path, tls))
     };
     listeners.filter_map(tls).collect()
 }
@@ -204,6 +206,7 @@ impl Compiler<'_> {
         let routes: Vec<RoutePlan> = drafts.iter().map(|draft| self.plan(draft, &mut parts)).collect();
         rulesets.check_unused(self.problems);
         self.check_room(&drafts, &routes, &protocol);
+        self.check_certificates(raw, &drafts, &routes);
         self.warn_of_unused(raw, &drafts);
         if raw.protocol.body.is_none() {
             let largest = routes.iter().map(|route| route.forward.body).max();

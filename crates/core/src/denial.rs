@@ -101,6 +101,10 @@ reasons! {
     ExpiredToken = 401, "expired_token", "The token has expired.";
     /// An API key that is unknown, disabled or expired.
     InvalidKey = 401, "invalid_key", "The API key is not valid.";
+    /// A client certificate that is not right, or says nothing that could be believed.
+    InvalidCertificate = 401, "invalid_certificate", "The client certificate is not valid.";
+    /// No client certificate where one is needed.
+    CertificateRequired = 401, "certificate_required", "A client certificate is required.";
     /// The keys that would verify the token cannot be had.
     KeysUnavailable = 503, "keys_unavailable", "The credential cannot be checked at the moment.";
     /// A policy forbids, or none permits.

@@ -1,10 +1,11 @@
 //! The borrowed view of a request's head that every stage judges.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use http::{HeaderMap, Method, Version};
 
-use crate::{Target, Timestamp};
+use crate::{ClientCertificate, Target, Timestamp};
 
 /// Who is at the other end of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub struct Head<'r> {
     pub version: Version,
     /// The client.
     pub peer: Peer,
+    /// The certificate that it showed; none where the listener asks for none or speaks plain text.
+    pub certificate: Option<&'r Arc<ClientCertificate>>,
     /// When the head was complete.
     pub now: Timestamp,
 }

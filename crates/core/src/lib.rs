@@ -4,6 +4,7 @@
 //! the [`Principal`] who sent it, the [`Denial`] a stage answers with, the [`Notes`] it leaves behind.
 //! Nothing here does I/O, and nothing here knows an HTTP library beyond the `http` types.
 
+pub mod certificate;
 pub mod clock;
 pub mod decision;
 pub mod denial;
@@ -20,6 +21,7 @@ pub mod stage;
 pub mod target;
 pub mod units;
 
+pub use certificate::{CertificateDetails, CertificateFault, ClientCertificate};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp, civil_date};
 pub use decision::{Decision, Judgement};
 pub use denial::{Denial, Reason};

@@ -3,12 +3,14 @@
 //! The stages are the very ones that serve live traffic, run on counters of their own.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue, request};
 use portcullis_core::{
-    Denial, Head, Judgement, Notes, Reason, RequestId, RouteId, StageId, Timestamp, Verdict,
+    ClientCertificate, Decision, Denial, Head, Judgement, Notes, Reason, RequestId, RouteId, StageId,
+    Timestamp, Verdict,
 };
 use portcullis_harden::Preflight;
 use portcullis_waf::stage::Detail;
@@ -57,6 +59,17 @@ pub struct StageStory {
     pub took_us: f64,
 }
 
+/// The connection on which a request is thought to come.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// The other end of it.
+    pub socket: SocketAddr,
+    /// Whether it is encrypted.
+    pub secure: bool,
+    /// The certificate that the client showed.
+    pub certificate: Option<Arc<ClientCertificate>>,
+}
+
 /// Explains a request.
 ///
 /// `fetch` is called when something must be fetched first, as the key that a token names; afterwards the stages go on.
@@ -64,11 +77,11 @@ pub fn explain(
     snapshot: &Snapshot,
     mut parts: request::Parts,
     body: &[u8],
-    socket: SocketAddr,
-    secure: bool,
+    connection: &Connection,
     now: Timestamp,
     mut fetch: impl FnMut(&Need),
 ) -> Explanation {
+    let &Connection { socket, secure, ref certificate } = connection;
     let mut notes = Notes::new(RequestId::default(), now);
     let mut teller =
         Teller { snapshot, stories: Vec::new(), since: Instant::now(), target: None, limits_told: 0 };
@@ -92,7 +105,7 @@ pub fn explain(
         }
     };
     notes.client = received.peer.client;
-    tell_receipt(&mut teller, &mut notes, &raw, &parts, &received);
+    tell_receipt(&mut teller, &mut notes, &raw, &parts, &received, certificate.as_deref());
     let head = Head {
         method: &parts.method,
         host: received.host.name(),
@@ -100,6 +113,7 @@ pub fn explain(
         headers: &parts.headers,
         version: parts.version,
         peer: received.peer,
+        certificate: certificate.as_ref(),
         now,
     };
     teller.target = Some(received.target.path().to_owned());
@@ -137,6 +151,27 @@ pub fn explain(
         Err(Halt::Needs(need)) => Some(need.denial()),
     };
     conclude(&notes, denial, teller.stories)
+}
+
+/// What becomes of a client whose certificate ends the handshake: no request is ever read. `cause` is the code of the record.
+#[must_use]
+pub fn refused_connection(cause: &'static str) -> Explanation {
+    let (stage, reason) = (StageId::Authenticate, Reason::InvalidCertificate);
+    let story = StageStory {
+        stage: stage.name(),
+        verdict: Verdict::Denied(reason).name(),
+        reason_code: Some(reason.code()),
+        rules: Vec::new(),
+        seen: Map::from_iter([("fault".to_owned(), json!(cause))]),
+        took_us: 0.0,
+    };
+    Explanation {
+        decision: Decision::Deny.name(),
+        status: None,
+        stage: Some(stage.name()),
+        reason_code: Some(reason.code()),
+        stages: vec![story],
+    }
 }
 
 /// Lets the scanner see the request.
@@ -188,6 +223,7 @@ fn tell_receipt(
     raw: &request::Parts,
     clean: &request::Parts,
     received: &Received,
+    certificate: Option<&ClientCertificate>,
 ) {
     notes.record(StageId::Protocol, Verdict::Passed);
     let removed: Vec<&str> = raw
@@ -196,12 +232,21 @@ fn tell_receipt(
         .filter(|name| !clean.headers.contains_key(*name))
         .map(http::HeaderName::as_str)
         .collect();
-    let seen = Map::from_iter([
+    let mut seen = Map::from_iter([
         ("method".to_owned(), json!(raw.method.as_str())),
         ("host".to_owned(), json!(received.host.name())),
         ("client".to_owned(), json!(received.peer.client.to_string())),
         ("removed_headers".to_owned(), json!(removed)),
     ]);
+    if let Some(certificate) = certificate {
+        seen.insert(
+            "certificate".to_owned(),
+            json!(match &certificate.details {
+                Ok(details) => details.subject.as_str(),
+                Err(fault) => fault.code(),
+            }),
+        );
+    }
     teller.tell(StageId::Protocol, notes, Vec::new(), seen);
     notes.record(StageId::Target, Verdict::Passed);
     let seen = Map::from_iter([

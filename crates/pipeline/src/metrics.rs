@@ -10,11 +10,11 @@ mod series;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use portcullis_core::{Denial, Judgement, Notes, RouteId, Verdict};
+use portcullis_core::{Denial, Judgement, Notes, RouteId, Timestamp, Verdict};
 
 use page::Page;
 use series::{ProcessSeries, RouteSeries, TargetSeries};
@@ -29,6 +29,18 @@ pub struct Metrics {
     /// By target id.
     targets: Vec<Arc<TargetSeries>>,
     process: Arc<ProcessSeries>,
+    certificates: Mutex<Vec<ServedCertificate>>,
+}
+
+/// A certificate that is shown to clients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServedCertificate {
+    /// The listener that shows it.
+    pub listener: String,
+    /// Its file.
+    pub file: String,
+    /// When it ends.
+    pub not_after: Timestamp,
 }
 
 /// The place of a target in the list that was given to [`Metrics::with_targets`].
@@ -82,6 +94,7 @@ impl Metrics {
             unrouted: previous.map(|previous| Arc::clone(&previous.unrouted)).unwrap_or_default(),
             targets: Vec::new(),
             process: previous.map(|previous| Arc::clone(&previous.process)).unwrap_or_default(),
+            certificates: Mutex::default(),
         };
         for &(route, service) in routes {
             let is_same = |series: &&Arc<RouteSeries>| series.route == route && series.service == service;
@@ -175,12 +188,18 @@ impl Metrics {
         self.process.config_reload_failures.add(1);
     }
 
+    /// Says which certificates are shown to clients.
+    pub fn served_certificates(&self, certificates: Vec<ServedCertificate>) {
+        *self.certificates.lock().unwrap_or_else(PoisonError::into_inner) = certificates;
+    }
+
     /// Everything in the Prometheus text format 0.0.4.
     #[must_use]
     pub fn render(&self) -> String {
         let mut page = Page::default();
         page.routes(&self.shown_routes());
         page.targets(&distinct(&self.targets));
+        page.certificates(&self.certificates.lock().unwrap_or_else(PoisonError::into_inner));
         page.process(&self.process);
         page.into_text()
     }

@@ -407,6 +407,7 @@ mod tests {
             headers,
             version: Version::HTTP_11,
             peer,
+            certificate: None,
             now: Timestamp(0),
         };
         let (route, parameters) = router.find(&head)?;

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use portcullis_audit::AuditSettings;
 use portcullis_config::{Compiled, compile_file};
-use portcullis_core::{KeyPath, Problems};
+use portcullis_core::{Clock, KeyPath, Problems, SystemClock};
 use portcullis_pipeline::Snapshot;
 use portcullis_proxy::{rehearse_listener, rehearse_upstream};
 
@@ -23,7 +23,7 @@ pub(crate) fn compile_to_run(path: &Path, previous: Option<&Snapshot>) -> Compil
     let mut compiled = compile(path, previous);
     let mut problems = Problems::default();
     for (path, tls) in &compiled.needs.listeners {
-        rehearse_listener(tls, path, &mut problems);
+        rehearse_listener(tls, path, SystemClock.now(), &mut problems);
     }
     for (path, upstream) in &compiled.needs.upstreams {
         rehearse_upstream(&upstream.tls, upstream.protocol, path, &mut problems);

@@ -24,6 +24,12 @@ pub(crate) fn reporter() -> Reporter {
         Event::TargetDown { service, target, cause } => {
             event("target_down", json!({ "service": service, "target": target, "cause": cause }));
         }
+        Event::CertificatesLoaded { listener } => {
+            event("certificates_loaded", json!({ "listener": listener }));
+        }
+        Event::CertificatesFailed { listener, error } => {
+            event("certificates_failed", json!({ "listener": listener, "error": error }));
+        }
         Event::TargetUp { service, target } => {
             event("target_up", json!({ "service": service, "target": target }));
         }

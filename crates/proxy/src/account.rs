@@ -154,22 +154,42 @@ pub(crate) fn record_fault(
     version: Version,
     reason: Reason,
 ) {
-    let snapshot = &current.snapshot;
-    let denial = Denial::new(StageId::Protocol, reason);
     let mut notes = Notes::new(id, SystemClock.now());
-    notes.client = socket.ip().to_canonical();
     notes.record(StageId::Protocol, Verdict::Denied(reason));
     let status = reason.status().as_u16();
-    snapshot.metrics.record(&notes, Some(denial), status, Duration::ZERO);
-    let record = Record {
-        denial: Some(denial),
+    record_early(current, notes, socket, Denial::new(StageId::Protocol, reason), |record| Record {
         protocol_version: version_name(version),
         status: Some(status),
+        ..record
+    });
+}
+
+/// Writes down a connection that never came about, because of the client's certificate.
+pub(crate) fn record_handshake(current: &Current, id: RequestId, socket: SocketAddr, cause: &'static str) {
+    let reason = Reason::InvalidCertificate;
+    let mut notes = Notes::new(id, SystemClock.now());
+    notes.credential_fault = Some(cause);
+    notes.record(StageId::Authenticate, Verdict::Denied(reason));
+    record_early(current, notes, socket, Denial::new(StageId::Authenticate, reason), |record| record);
+}
+
+fn record_early(
+    current: &Current,
+    mut notes: Notes,
+    socket: SocketAddr,
+    denial: Denial,
+    complete: impl for<'r> FnOnce(Record<'r>) -> Record<'r>,
+) {
+    let snapshot = &current.snapshot;
+    notes.client = socket.ip().to_canonical();
+    snapshot.metrics.record(&notes, Some(denial), denial.reason.status().as_u16(), Duration::ZERO);
+    let record = Record {
+        denial: Some(denial),
         generation: snapshot.generation,
         ..Record::of(Event::Request, &notes)
     };
     // Counted by the log itself if it fails; nothing was forwarded that would have to be recorded.
-    let _: Result<(), portcullis_audit::Unavailable> = snapshot.audit.record(&record);
+    let _: Result<(), portcullis_audit::Unavailable> = snapshot.audit.record(&complete(record));
 }
 
 const fn version_name(version: Version) -> &'static str {

@@ -3,10 +3,11 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
-use portcullis_core::Reason;
+use portcullis_core::{ClientCertificate, Reason};
 use portcullis_pipeline::settings::Protocol;
 
 use crate::tunnel::Tunnel;
@@ -21,12 +22,24 @@ pub(crate) struct Ends {
     pub(crate) local: SocketAddr,
 }
 
+/// What is known of a client once its connection stands.
+#[derive(Debug)]
+pub(crate) struct Visitor {
+    /// Its two ends.
+    pub(crate) ends: Ends,
+    /// Whether the connection is encrypted.
+    pub(crate) secure: bool,
+    /// The certificate that it showed.
+    pub(crate) certificate: Option<Arc<ClientCertificate>>,
+}
+
 /// One client's connection.
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) socket: SocketAddr,
     pub(crate) local: SocketAddr,
     pub(crate) secure: bool,
+    pub(crate) certificate: Option<Arc<ClientCertificate>>,
     /// The address as the service is told it, once it was told.
     address: OnceCell<HeaderValue>,
     /// HTTP/1 only.
@@ -41,16 +54,13 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) const fn new(
-        ends: Ends,
-        secure: bool,
-        guard: Option<GuardHandle>,
-        clock: CoarseClock,
-    ) -> Self {
+    pub(crate) fn new(visitor: Visitor, guard: Option<GuardHandle>, clock: CoarseClock) -> Self {
+        let Visitor { ends, secure, certificate } = visitor;
         Self {
             socket: ends.socket,
             local: ends.local,
             secure,
+            certificate,
             address: OnceCell::new(),
             guard,
             exchanges: Cell::new(0),
@@ -188,7 +198,8 @@ mod tests {
             socket: SocketAddr::from(([192, 0, 2, 1], 1)),
             local: SocketAddr::from(([192, 0, 2, 2], 2)),
         };
-        let client = Rc::new(Client::new(ends, false, None, clock.clone()));
+        let visitor = Visitor { ends, secure: false, certificate: None };
+        let client = Rc::new(Client::new(visitor, None, clock.clone()));
         let mut most = 0;
         // A day of a client that gives two requests up each second and has one answered in between.
         for at in (0..86_400_000).step_by(1_000) {

@@ -8,6 +8,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -15,22 +16,25 @@ use http::Version;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use portcullis_core::Reason;
+use portcullis_authn::certificate::client_certificate;
+use portcullis_core::{ClientCertificate, Reason};
 use portcullis_pipeline::Snapshot;
 use portcullis_pipeline::settings::Protocol;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::HandshakeKind;
+use tokio_rustls::server::TlsStream;
 
-use crate::account::record_fault;
+use crate::account::{record_fault, record_handshake};
 use crate::admission;
 use crate::balance::Visit;
-use crate::client::{Client, Ends};
+use crate::client::{Client, Ends, Visitor};
 use crate::deadline::{Timer, before};
 use crate::exchange;
 use crate::respond;
 use crate::shared::Worker;
+use crate::tls::{self, ServerTls};
 use crate::transport::{Rewound, Transport};
 use crate::wire::proxy_protocol::{self, ProxyHeaderError};
 use crate::wire::{Guard, GuardHandle, Limits, Phase, Place};
@@ -43,7 +47,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// What a connection needs to know of its listener.
 #[derive(Clone)]
 pub(crate) struct Entrance {
-    pub(crate) tls: Option<std::sync::Arc<ServerConfig>>,
+    pub(crate) tls: Option<Arc<ServerTls>>,
     pub(crate) proxy_protocol: bool,
 }
 
@@ -58,8 +62,11 @@ pub(crate) async fn serve(worker: Rc<Worker>, entrance: Entrance, stream: TcpStr
     let Some(Ok((transport, spoken))) = unless_draining(&worker, &mut timer, opening).await else {
         return;
     };
-    let ends = Ends { socket: visit.socket, local };
-    let secure = matches!(transport, Transport::ServerTls(_));
+    let visitor = Visitor {
+        ends: Ends { socket: visit.socket, local },
+        secure: matches!(transport, Transport::ServerTls(_)),
+        certificate: certificate_of(&transport).map(Arc::new),
+    };
     let (is_http2, ahead, transport) = match spoken {
         Spoken::Http2 => (true, Bytes::new(), transport),
         Spoken::Http1 => (false, Bytes::new(), transport),
@@ -76,9 +83,9 @@ pub(crate) async fn serve(worker: Rc<Worker>, entrance: Entrance, stream: TcpStr
     };
     let io = Rewound::new(ahead, transport);
     if is_http2 {
-        Box::pin(Http2 { worker, protocol, timer }.serve(io, ends, secure)).await;
+        Box::pin(Http2 { worker, protocol, timer }.serve(io, visitor)).await;
     } else {
-        Http1 { worker, protocol, timer, idle_since: None }.serve(io, ends, secure).await;
+        Http1 { worker, protocol, timer, idle_since: None }.serve(io, visitor).await;
     }
 }
 
@@ -117,13 +124,36 @@ async fn open(
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
     }
-    let Some(config) = entrance.tls else { return Ok((Transport::Plain(stream), Spoken::Unknown)) };
-    let stream = TlsAcceptor::from(config).accept(stream).await?;
+    let Some(tls) = entrance.tls else { return Ok((Transport::Plain(stream), Spoken::Unknown)) };
+    let stream = TlsAcceptor::from(Arc::clone(&tls.config)).accept(stream).await;
+    let stream = match stream.and_then(|stream| judge_again(&tls, stream)) {
+        Ok(stream) => stream,
+        Err(error) => {
+            if let Some(cause) = tls::refused_certificate(&error) {
+                record_handshake(&worker.current(), worker.next_id(), visit.socket, cause);
+            }
+            return Err(error);
+        }
+    };
     let spoken = match stream.get_ref().1.alpn_protocol() {
         Some(b"h2") => Spoken::Http2,
         _ => Spoken::Http1,
     };
     Ok((Transport::ServerTls(Box::new(stream)), spoken))
+}
+
+/// The certificate of a client that resumes a session was verified when the session began.
+fn judge_again(tls: &ServerTls, stream: TlsStream<TcpStream>) -> io::Result<TlsStream<TcpStream>> {
+    let session = stream.get_ref().1;
+    if let (Some(clients), Some(HandshakeKind::Resumed)) = (&tls.clients, session.handshake_kind()) {
+        clients.judge(session.peer_certificates()).map_err(io::Error::other)?;
+    }
+    Ok(stream)
+}
+
+fn certificate_of(transport: &Transport) -> Option<ClientCertificate> {
+    let Transport::ServerTls(stream) = transport else { return None };
+    client_certificate(stream.get_ref().1.peer_certificates()?.iter().map(AsRef::as_ref))
 }
 
 /// Whether `address` may have one more connection. A proxy that is trusted to name its clients has as many as it needs:
@@ -213,11 +243,11 @@ impl Paused {
 }
 
 impl Http1 {
-    async fn serve(mut self, io: Rewound<Transport>, ends: Ends, secure: bool) {
+    async fn serve(mut self, io: Rewound<Transport>, visitor: Visitor) {
         let limits = Limits { head: self.protocol.head, max_body: self.protocol.body };
         let mut guard = Guard::new(io, limits, self.worker.deadlines.clock());
         let handle = guard.handle();
-        let client = Rc::new(Client::new(ends, secure, Some(handle.clone()), self.worker.deadlines.clock()));
+        let client = Rc::new(Client::new(visitor, Some(handle.clone()), self.worker.deadlines.clock()));
         loop {
             // Boxed, all that a connection at rest does not need.
             let (stopped, paused) = Box::pin(self.converse(guard, &handle, &client)).await;

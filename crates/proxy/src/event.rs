@@ -34,6 +34,18 @@ pub enum Event {
         /// What it did last.
         cause: String,
     },
+    /// The certificates of a listener were read again, since a file of theirs had changed.
+    CertificatesLoaded {
+        /// The listener.
+        listener: String,
+    },
+    /// They could not be used. Those from before stay in use.
+    CertificatesFailed {
+        /// The listener.
+        listener: String,
+        /// Why.
+        error: String,
+    },
     /// A target is asked again.
     TargetUp {
         /// The service.

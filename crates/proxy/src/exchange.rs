@@ -2,12 +2,15 @@
 
 use std::convert::Infallible;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::header::ORIGIN;
 use http::{HeaderValue, Method, Request, Response, StatusCode, request};
 use hyper::body::{Body, Incoming};
-use portcullis_core::{Clock, Denial, Head, Notes, PrincipalKind, Reason, StageId, SystemClock, Verdict};
+use portcullis_core::{
+    ClientCertificate, Clock, Denial, Head, Notes, PrincipalKind, Reason, StageId, SystemClock, Verdict,
+};
 use portcullis_harden::Exchange;
 use portcullis_pipeline::{
     Admitted, Detail, Examined, Halt, MOST_NEEDS, Received, RoutePlan, Unobserved, Whole,
@@ -63,7 +66,7 @@ async fn answer(
         }
     };
     note_received(&mut account, &received);
-    let head = head_of(&parts, &received, account.notes.received);
+    let head = head_of(&parts, &received, client.certificate.as_ref(), account.notes.received);
     if let Some(answer) = answer_preflight(&current, &head, &mut account) {
         account.close(Ending::Complete);
         return answer;
@@ -169,6 +172,7 @@ fn note_received(account: &mut Account, received: &Received) {
 fn head_of<'r>(
     parts: &'r request::Parts,
     received: &'r Received,
+    certificate: Option<&'r Arc<ClientCertificate>>,
     now: portcullis_core::Timestamp,
 ) -> Head<'r> {
     Head {
@@ -178,6 +182,7 @@ fn head_of<'r>(
         headers: &parts.headers,
         version: parts.version,
         peer: received.peer,
+        certificate,
         now,
     }
 }

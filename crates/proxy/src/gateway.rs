@@ -310,7 +310,7 @@ fn serve(worker: &Rc<Worker>, stream: TcpStream, visit: Visit) {
     let Some(listener) = current.snapshot.listeners.get(visit.listener) else {
         return metrics.connection_closed();
     };
-    let tls = current.prepared.server_tls.get(visit.listener).cloned().flatten();
+    let tls = current.prepared.server_tls(visit.listener).map(|state| state.current());
     let entrance = Entrance { tls, proxy_protocol: listener.proxy_protocol };
     let busy = worker.begin();
     tokio::task::spawn_local(async move {

@@ -20,6 +20,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_rustls::rustls::ClientConfig;
 
+use crate::event::Event;
 use crate::shared::{Prepared, Shared};
 use crate::tls;
 use crate::upstream::{check_actively, open};
@@ -28,6 +29,9 @@ use crate::upstream::{check_actively, open};
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often is looked whether a key set is due.
 const KEY_SET_ROUND: Duration = Duration::from_secs(1);
+
+/// How often is looked whether the files of certificates have changed.
+const CERTIFICATE_ROUND: Duration = Duration::from_secs(1);
 
 /// The thread for everything that is not a request.
 pub(crate) struct Housekeeping {
@@ -71,6 +75,7 @@ impl Housekeeping {
                 }
             }));
         }
+        tasks.push(self.runtime.spawn(watch_certificates(Arc::clone(shared), Arc::clone(prepared))));
         for (index, service) in prepared.snapshot.services.iter().enumerate() {
             let Some(rules) = &service.upstream.active_health else { continue };
             for target in &service.upstream.targets {
@@ -82,6 +87,26 @@ impl Housekeeping {
                 tasks.push(self.runtime.spawn(check_actively(health, rules.clone(), move || {
                     ask(address.clone(), path.clone(), tls.clone(), name.clone(), http2)
                 })));
+            }
+        }
+    }
+}
+
+/// Reads certificates again when their files change.
+async fn watch_certificates(shared: Arc<Shared>, prepared: Arc<Prepared>) {
+    let mut rounds = tokio::time::interval(CERTIFICATE_ROUND);
+    loop {
+        rounds.tick().await;
+        for (index, listener) in prepared.snapshot.listeners.iter().enumerate() {
+            let refreshed = prepared.server_tls(index).and_then(|tls| tls.refresh());
+            let listener = listener.name.clone();
+            match refreshed {
+                None => {}
+                Some(Ok(())) => shared.reporter.tell(Event::CertificatesLoaded { listener }),
+                Some(Err(error)) => {
+                    let error = error.to_string();
+                    shared.reporter.tell(Event::CertificatesFailed { listener, error });
+                }
             }
         }
     }

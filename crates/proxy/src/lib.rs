@@ -34,5 +34,5 @@ pub use gateway::{Gateway, GatewayError, Opened};
 pub use housekeeping::{NeedFetcher, fetcher};
 pub use observer::{Observer, Readiness};
 pub use operator::{Answering, BoundOperator, Operator, OperatorAnswer, OperatorRequest};
-pub use rehearsal::{rehearse_listener, rehearse_upstream};
+pub use rehearsal::{CertificateRefusal, examine_certificate, rehearse_listener, rehearse_upstream};
 pub use tls::TlsError;

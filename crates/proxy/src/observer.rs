@@ -43,6 +43,7 @@ impl Observer {
     #[must_use]
     pub fn metrics(&self) -> String {
         self.shared.publish_health();
+        self.shared.publish_certificates();
         let snapshot = &self.shared.prepared.load().snapshot;
         let metrics = &snapshot.metrics;
         metrics.audit_losses(snapshot.audit.dropped(), snapshot.audit.failures());

@@ -8,25 +8,25 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use portcullis_core::{Clock, RequestId, SystemClock};
 use portcullis_oidc::{Fetch, KeySource};
-use portcullis_pipeline::metrics::TargetId;
+use portcullis_pipeline::metrics::{ServedCertificate, TargetId};
 use portcullis_pipeline::settings::Upstream;
 use portcullis_pipeline::{Need, Service, Snapshot};
 use tokio::sync::Notify;
-use tokio_rustls::rustls::{ClientConfig, ServerConfig};
+use tokio_rustls::rustls::ClientConfig;
 
 use crate::admission::Admission;
 use crate::balance::Balance;
 use crate::deadline::Deadlines;
 use crate::event::{KeyWatch, Reporter};
 use crate::scan::Scanner;
-use crate::tls::{self, TlsError};
+use crate::tls::{self, ListenerState, TlsError};
 use crate::upstream::{Availability, HealthBook, Pool};
 
 /// A snapshot with what the proxy made of it: the same for all workers.
 pub(crate) struct Prepared {
     pub(crate) snapshot: Arc<Snapshot>,
     /// By listener.
-    pub(crate) server_tls: Vec<Option<Arc<ServerConfig>>>,
+    server_tls: Vec<Option<Arc<ListenerState>>>,
     /// By service.
     client_tls: Vec<Option<Arc<ClientConfig>>>,
 }
@@ -36,8 +36,11 @@ impl Prepared {
         let server_tls = snapshot
             .listeners
             .iter()
-            .map(|listener| listener.tls.as_ref().map(tls::server_config).transpose())
-            .collect::<Result<_, _>>()?;
+            .map(|listener| {
+                let state = listener.tls.clone().map(ListenerState::new).transpose()?;
+                Ok(state.map(Arc::new))
+            })
+            .collect::<Result<_, TlsError>>()?;
         let needs_tls = |upstream: &Upstream| upstream.targets.iter().any(|target| target.secure);
         let client_tls = snapshot
             .services
@@ -48,6 +51,11 @@ impl Prepared {
             })
             .collect::<Result<_, _>>()?;
         Ok(Self { snapshot, server_tls, client_tls })
+    }
+
+    /// The TLS of a listener, by its place in the configuration.
+    pub(crate) fn server_tls(&self, listener: usize) -> Option<&Arc<ListenerState>> {
+        self.server_tls.get(listener).and_then(Option::as_ref)
     }
 
     pub(crate) fn client_tls(&self, service: usize) -> Option<&Arc<ClientConfig>> {
@@ -65,6 +73,7 @@ pub(crate) struct Shared {
     pub(crate) admission: Arc<Admission>,
     pub(crate) balance: Arc<Balance>,
     pub(crate) fetch: Arc<dyn Fetch>,
+    pub(crate) reporter: Reporter,
     pub(crate) key_watch: KeyWatch,
 }
 
@@ -83,7 +92,8 @@ impl Shared {
             admission: Arc::default(),
             balance,
             fetch,
-            key_watch: KeyWatch::new(reporter),
+            key_watch: KeyWatch::new(reporter.clone()),
+            reporter,
         }
     }
 
@@ -134,6 +144,21 @@ impl Shared {
                 prepared.snapshot.metrics.upstream_health(TargetId(place), is_well);
             }
         }
+    }
+
+    /// Tells the metrics which certificates are shown, and when they end.
+    pub(crate) fn publish_certificates(&self) {
+        let prepared = self.prepared.load();
+        let mut shown = Vec::new();
+        for (index, listener) in prepared.snapshot.listeners.iter().enumerate() {
+            let Some(tls) = prepared.server_tls(index) else { continue };
+            for served in &tls.current().served {
+                let Some(not_after) = served.not_after else { continue };
+                let (listener, file) = (listener.name.clone(), served.file.clone());
+                shown.push(ServedCertificate { listener, file, not_after });
+            }
+        }
+        prepared.snapshot.metrics.served_certificates(shown);
     }
 
     pub(crate) fn replace(&self, prepared: Arc<Prepared>) {

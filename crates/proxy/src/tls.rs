@@ -1,41 +1,26 @@
 //! TLS on both sides, by rustls.
 
+mod clients;
+mod listener;
+mod served;
+
 use std::path::Path;
 use std::sync::Arc;
 
-use portcullis_pipeline::settings::{ListenerTls, UpstreamProtocol, UpstreamTls};
+use portcullis_pipeline::settings::{UpstreamProtocol, UpstreamTls};
 use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+pub(crate) use clients::{Clients, refused_certificate};
+pub(crate) use listener::{ListenerState, ServerTls};
+pub(crate) use served::certified_key;
 
 /// A TLS set-up that cannot be used; the sentence names the file and says what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct TlsError(String);
-
-/// The set-up of a listener: HTTP/2 and HTTP/1.1 by ALPN.
-///
-/// # Errors
-/// When a file cannot be read, holds no certificate or key, or the two do not fit.
-pub(crate) fn server_config(tls: &ListenerTls) -> Result<Arc<ServerConfig>, TlsError> {
-    let chain = certificates(&tls.certificate)?;
-    let key = private_key(&tls.key)?;
-    let mut config = ServerConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| TlsError(error.to_string()))?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(|error| {
-            TlsError(format!(
-                "`{}` and `{}` do not fit: {error}",
-                tls.certificate.display(),
-                tls.key.display()
-            ))
-        })?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
-}
+pub struct TlsError(pub(crate) String);
 
 /// The set-up for the targets of an upstream. Certificates are always verified.
 ///

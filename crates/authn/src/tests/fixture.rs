@@ -192,6 +192,7 @@ impl Request {
             target: &self.target,
             headers: &self.headers,
             version: Version::HTTP_11,
+            certificate: None,
             peer: Peer { socket: SocketAddr::new(client, 4000), client, secure: true },
             now: self.now,
         }

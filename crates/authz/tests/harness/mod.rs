@@ -119,6 +119,7 @@ impl Sample {
             target: &self.target,
             headers: &self.headers,
             version: Version::HTTP_11,
+            certificate: None,
             peer: Peer { socket: SocketAddr::new(self.client, 1), client: self.client, secure: self.secure },
             now: self.now,
         }

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 
 use portcullis_core::Decision;
 
-use super::UpstreamOutcome;
 use super::series::{BOUNDS, DenialCounts, ProcessSeries, RouteSeries, STATUS_CLASSES, TargetSeries};
+use super::{ServedCertificate, UpstreamOutcome};
 
 /// The text under construction.
 #[derive(Default)]
@@ -96,6 +96,18 @@ impl Page {
         for series in targets {
             let labels = [("service", series.service.as_str()), ("target", &series.target)];
             self.sample(name, &labels, u8::from(!series.unhealthy.load(Ordering::Relaxed)));
+        }
+    }
+
+    pub(super) fn certificates(&mut self, certificates: &[ServedCertificate]) {
+        if certificates.is_empty() {
+            return;
+        }
+        let name = "portcullis_certificate_not_after_seconds";
+        self.family(name, "gauge", "When a certificate that is shown to clients ends, in Unix time.");
+        for shown in certificates {
+            let labels = [("listener", shown.listener.as_str()), ("certificate", &shown.file)];
+            self.sample(name, &labels, shown.not_after.as_secs());
         }
     }
 

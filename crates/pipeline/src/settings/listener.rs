@@ -7,6 +7,8 @@ use portcullis_core::{ConfigFolder, KeyPath, Problems};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::listener_tls::{ListenerTls, RawListenerTls};
+
 /// An address at which clients are served.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -15,23 +17,13 @@ pub struct RawListener {
     pub name: String,
     /// Address and port, such as `0.0.0.0:8443` or `[::]:8080`. Port 0 takes any free port.
     pub address: String,
-    /// The certificate to show; without it the listener speaks plain HTTP/1.1 and HTTP/2 with prior knowledge.
+    /// The certificates to show and to ask for; without them the listener speaks plain HTTP/1.1 and HTTP/2 with prior knowledge.
     #[serde(default)]
     pub tls: Option<RawListenerTls>,
     /// Whether each connection begins with a PROXY protocol v2 header that names the client. Switch it on only
     /// where nothing but your load balancer can connect.
     #[serde(default)]
     pub proxy_protocol: bool,
-}
-
-/// A listener's certificate.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RawListenerTls {
-    /// PEM file with the certificate, followed by those of its issuers.
-    pub certificate: String,
-    /// PEM file with the private key.
-    pub key: String,
 }
 
 /// A compiled listener.
@@ -41,19 +33,10 @@ pub struct Listener {
     pub name: String,
     /// Its address.
     pub address: SocketAddr,
-    /// Its certificate.
+    /// Its TLS.
     pub tls: Option<ListenerTls>,
     /// Whether PROXY protocol v2 is required.
     pub proxy_protocol: bool,
-}
-
-/// The files of a listener's certificate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListenerTls {
-    /// Certificate chain.
-    pub certificate: PathBuf,
-    /// Private key.
-    pub key: PathBuf,
 }
 
 impl Listener {
@@ -86,15 +69,10 @@ impl Listener {
                     format!("`{address}` is taken by the listener `{}` already", earlier.name),
                 );
             }
-            let tls = listener.tls.as_ref().map(|tls| ListenerTls {
-                certificate: existing(
-                    folder,
-                    &tls.certificate,
-                    &place.key("tls").key("certificate"),
-                    problems,
-                ),
-                key: existing(folder, &tls.key, &place.key("tls").key("key"), problems),
-            });
+            let tls = listener
+                .tls
+                .as_ref()
+                .map(|tls| ListenerTls::compile(tls, folder, &place.key("tls"), problems));
             compiled.push(Self {
                 name: listener.name.clone(),
                 address,

@@ -5,12 +5,14 @@ use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
 use http::{HeaderName, HeaderValue, Method, Request, Uri, request};
-use portcullis_core::{Clock, SystemClock};
-use portcullis_pipeline::explain::{Explanation, StageStory, explain};
-use portcullis_proxy::fetcher;
+use portcullis_core::{ClientCertificate, Clock, SystemClock};
+use portcullis_pipeline::explain::{Connection, Explanation, StageStory, explain, refused_connection};
+use portcullis_pipeline::settings::Listener;
+use portcullis_proxy::{CertificateRefusal, examine_certificate, fetcher};
 use serde_json::Value;
 
 use crate::output::{self, Format};
@@ -38,6 +40,13 @@ pub(crate) struct Arguments {
     /// Explain as over TLS.
     #[arg(long)]
     tls: bool,
+    /// Explain as if the client had shown this certificate: a PEM file with its chain. It is judged as the listener would
+    /// judge it.
+    #[arg(long, value_name = "FILE")]
+    client_certificate: Option<PathBuf>,
+    /// The listener that is asked for `--client-certificate`. Default: the first that asks clients for one.
+    #[arg(long, value_name = "NAME", requires = "client_certificate")]
+    listener: Option<String>,
     /// How the explanation is printed.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -54,14 +63,41 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     let fetch = fetcher()?;
     let socket = SocketAddr::new(arguments.client, 0);
-    let explanation = explain(&snapshot, parts, &body, socket, arguments.tls, SystemClock.now(), |need| {
-        fetch.fetch(need);
-    });
+    let explanation = match examine(arguments, &snapshot.listeners)? {
+        Err(cause) => refused_connection(cause),
+        Ok(certificate) => {
+            let secure = arguments.tls || certificate.is_some();
+            let connection = Connection { socket, secure, certificate };
+            explain(&snapshot, parts, &body, &connection, SystemClock.now(), |need| fetch.fetch(need))
+        }
+    };
     match arguments.format {
         Format::Json => output::line(&serde_json::to_string_pretty(&explanation)?)?,
         Format::Text => output::line(describe(&explanation).trim_end())?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The certificate that the client is said to have shown, or why no listener takes it.
+fn examine(
+    arguments: &Arguments,
+    listeners: &[Listener],
+) -> anyhow::Result<Result<Option<Arc<ClientCertificate>>, &'static str>> {
+    let Some(file) = &arguments.client_certificate else { return Ok(Ok(None)) };
+    let is_meant = |listener: &&Listener| match &arguments.listener {
+        Some(name) => listener.name == *name,
+        None => listener.tls.as_ref().is_some_and(|tls| tls.clients.is_some()),
+    };
+    let listener = listeners.iter().find(is_meant);
+    let tls = listener.and_then(|listener| listener.tls.as_ref());
+    match examine_certificate(
+        tls.context("there is no such listener that asks clients for a certificate")?,
+        file,
+    ) {
+        Ok(certificate) => Ok(Ok(Some(Arc::new(certificate)))),
+        Err(CertificateRefusal::Refused(cause)) => Ok(Err(cause)),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn build_request(arguments: &Arguments) -> anyhow::Result<request::Parts> {

@@ -18,4 +18,5 @@ mod protocol;
 mod settings;
 mod smuggling;
 mod stages;
+mod tls;
 mod upstreams;

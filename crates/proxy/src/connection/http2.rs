@@ -13,7 +13,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::lent::Lent;
 use super::{linger, millis};
-use crate::client::{Client, Ends};
+use crate::client::{Client, Visitor};
 use crate::deadline::{Timer, before};
 use crate::exchange;
 use crate::shared::Worker;
@@ -42,9 +42,9 @@ enum Stopped {
 }
 
 impl Http2 {
-    pub(super) async fn serve(mut self, io: Rewound<Transport>, ends: Ends, secure: bool) {
+    pub(super) async fn serve(mut self, io: Rewound<Transport>, visitor: Visitor) {
         let io = Lent::new(io, self.worker.deadlines.clock());
-        let client = Rc::new(Client::new(ends, secure, None, self.worker.deadlines.clock()));
+        let client = Rc::new(Client::new(visitor, None, self.worker.deadlines.clock()));
         let stopped = self.exchange(&io, client).await;
         self.timer.reset(self.protocol.header_timeout);
         let farewell = async {
