@@ -21,6 +21,7 @@ pub mod h2;
 pub mod h2raw;
 pub mod hpack;
 pub mod postgres;
+pub mod provider;
 pub mod raw;
 pub mod redis;
 pub mod relay;

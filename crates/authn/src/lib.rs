@@ -14,12 +14,13 @@ mod cache;
 pub mod certificate;
 mod challenge;
 mod fault;
-mod json;
 pub mod jwt;
 mod method;
-pub mod mint;
 mod plan;
 mod raw;
+
+use portcullis_oidc::json;
+pub use portcullis_oidc::mint;
 
 pub use authentication::Authentication;
 pub use fault::{Need, Refusal};

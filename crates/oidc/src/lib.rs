@@ -3,14 +3,17 @@
 //! A [`VerifyingKey`] knows which algorithms it may be used with, and no other: an RSA key never verifies an
 //! HMAC, a shared secret never an RSA signature (RFC 8725 section 3.1). A [`KeySet`] holds the usable keys of a
 //! JWKS document or a PEM file. A [`KeySource`] is where a set comes from: fixed when the configuration is
-//! loaded, or published at a URL and refreshed through a [`Fetch`] that somebody else implements. Nothing here
-//! does I/O.
+//! loaded, or published at a URL and refreshed through a [`Fetch`] that somebody else implements. [`client`] asks
+//! providers for tokens, through the same [`Fetch`], and [`mint`] makes tokens. Nothing here does I/O.
 
 mod algorithm;
+pub mod client;
 mod fetch;
+pub mod json;
 mod jwk;
 mod key;
 mod key_set;
+pub mod mint;
 mod remote;
 mod source;
 

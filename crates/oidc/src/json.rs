@@ -10,7 +10,7 @@ use serde_json::{Map, Number, Value};
 
 /// The object that `text` is; `None` for anything else: other values, broken or too deep JSON (128 levels,
 /// by serde_json), repeated members, something after the end.
-pub(crate) fn object(text: &[u8]) -> Option<Map<String, Value>> {
+pub fn object(text: &[u8]) -> Option<Map<String, Value>> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let value = Unique.deserialize(&mut deserializer).ok()?;
     deserializer.end().ok()?;

@@ -1,5 +1,6 @@
 //! Making tokens: for the demonstration, benchmarks and tests. The gateway itself signs nothing.
 
+use crate::{Algorithm, KeyKind};
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
@@ -8,7 +9,6 @@ use aws_lc_rs::{error, hmac};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use portcullis_core::Secret;
-use portcullis_oidc::{Algorithm, KeyKind};
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject;
 use serde::Serialize;
