@@ -172,7 +172,8 @@ impl Watchful {
     /// The name under which the Sentinels know the master.
     pub const MASTER: &'static str = "counters";
 
-    /// Starts all of them; a master that is gone for 300 ms is replaced.
+    /// Starts all of them; a master that is gone for 300 ms is replaced. The Sentinels know a user `gate` with the password
+    /// `sesame`, and let nobody else in.
     ///
     /// # Panics
     /// When one does not start.
@@ -191,7 +192,8 @@ impl Watchful {
                 let file = folder.path().join(format!("sentinel-{number}.conf"));
                 let text = format!(
                     "port {own}\nbind 127.0.0.1\nsentinel monitor {name} 127.0.0.1 {port} 2\n\
-                     sentinel down-after-milliseconds {name} 300\nsentinel failover-timeout {name} 2000\n"
+                     sentinel down-after-milliseconds {name} 300\nsentinel failover-timeout {name} 2000\n\
+                     requirepass watch\nuser gate on >sesame ~* &* +@all\n"
                 );
                 std::fs::write(&file, text).expect("the folder can be written to");
                 let mut command = Command::new("redis-server");
@@ -208,7 +210,8 @@ impl Watchful {
         let watchful = Self { master, replica, sentinels, _folder: folder };
         wait_until("the Sentinels know one another and the replica", || {
             watchful.sentinels.iter().all(|(_, port)| {
-                let known = cli(*port, &["SENTINEL", "MASTER", Self::MASTER]);
+                let known =
+                    cli(*port, &["-a", "watch", "--no-auth-warning", "SENTINEL", "MASTER", Self::MASTER]);
                 let lines: Vec<&str> = known.lines().collect();
                 let value =
                     |name| lines.iter().position(|line| *line == name).and_then(|at| lines.get(at + 1));

@@ -71,6 +71,8 @@ fn notes() -> Notes {
             remaining: 999_000,
             reset: Duration::ZERO,
             exceeded: false,
+            watches: false,
+            turn: Duration::ZERO,
         });
     }
     for stage in [StageId::Authenticate, StageId::Authorize, StageId::Limit, StageId::Forward] {

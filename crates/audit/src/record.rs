@@ -297,6 +297,8 @@ mod tests {
             remaining: 3,
             reset: Duration::ZERO,
             exceeded: false,
+            watches: false,
+            turn: Duration::ZERO,
         }
     }
 

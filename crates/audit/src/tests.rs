@@ -112,6 +112,8 @@ fn the_example_is_what_is_written() {
         remaining: 41,
         reset: Duration::from_secs(1),
         exceeded: false,
+        watches: false,
+        turn: Duration::ZERO,
     });
     for stage in [StageId::Authenticate, StageId::Authorize, StageId::Limit, StageId::Forward] {
         notes.record(stage, Verdict::Passed);

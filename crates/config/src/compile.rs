@@ -177,6 +177,7 @@ impl Compiler<'_> {
         let limits = Limits::compile(
             &raw.limits,
             limit_store,
+            store.redis.as_ref(),
             &root.key("limits"),
             self.problems,
             previous.map(|previous| &previous.limits),

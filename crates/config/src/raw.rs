@@ -53,7 +53,7 @@ pub struct RawConfig {
     /// The limits; routes name those that count them.
     #[serde(default)]
     pub limits: Vec<RawLimit>,
-    /// Where the counters of the limits live.
+    /// How much the counters of the limits may hold in this process.
     #[serde(default)]
     pub limit_store: RawLimitStore,
     /// Rules of the scanner; routes name the set they use.

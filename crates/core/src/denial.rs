@@ -119,6 +119,8 @@ reasons! {
     PolicyError = 403, "policy_error", "The request is not permitted.";
     /// More requests than a limit allows.
     RateLimited = 429, "rate_limited", "Too many requests.";
+    /// The store that counts is lost, and a limit lets nothing pass uncounted.
+    LimitsUnavailable = 503, "limits_unavailable", "Requests cannot be counted at the moment.";
     /// A rule of the scanner refuses the request. It tells nothing of which.
     AttackDetected = 403, "attack_detected", "The request is not permitted.";
     /// The scanner cannot take the body apart: what it does not see must not pass.
@@ -148,7 +150,10 @@ impl Reason {
     pub const fn problem_type(self) -> &'static str {
         match self {
             Self::RateLimited => "https://iana.org/assignments/http-problem-types#quota-exceeded",
-            Self::Overloaded | Self::UpstreamUnavailable | Self::KeysUnavailable => {
+            Self::Overloaded
+            | Self::UpstreamUnavailable
+            | Self::KeysUnavailable
+            | Self::LimitsUnavailable => {
                 "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity"
             }
             _ => "about:blank",

@@ -29,7 +29,7 @@ pub use files::ConfigFolder;
 pub use hash::{Digest, KeyedHash};
 pub use head::{Head, Peer};
 pub use name_sieve::NameSieve;
-pub use notes::{Challenge, LimitState, Notes, RequestId, Verdict};
+pub use notes::{Challenge, LimitState, Notes, RequestId, SharedCount, Verdict};
 pub use principal::{Principal, PrincipalKind};
 pub use problem::{KeyPath, Problem, Problems};
 pub use scan::{ScanAnswer, ScanMatch, ScanNotes};

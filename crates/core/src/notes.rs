@@ -102,6 +102,29 @@ pub struct LimitState {
     pub reset: Duration,
     /// Whether this limit is one that refused.
     pub exceeded: bool,
+    /// Whether it only watches: it is recorded, refuses nothing, and clients do not hear of it.
+    pub watches: bool,
+    /// How long the request waits for its turn.
+    pub turn: Duration,
+}
+
+/// What a store that several gateways share said about the limits of a request.
+#[derive(Debug, Clone)]
+pub enum SharedCount {
+    /// It counted them.
+    Answered {
+        /// The limits that it was asked about, by their places.
+        asked: SmallVec<[u32; 4]>,
+        /// Its answer, in the words of the crate that counts.
+        numbers: SmallVec<[i64; 16]>,
+    },
+    /// It did not answer.
+    Unanswered {
+        /// The limits that it was asked about, by their places.
+        asked: SmallVec<[u32; 4]>,
+        /// What it should have been told of each.
+        owed: SmallVec<[u32; 4]>,
+    },
 }
 
 /// What a caller must bring to be let in: becomes `WWW-Authenticate` and the problem document.
@@ -134,6 +157,8 @@ pub struct Notes {
     verdicts: [Verdict; StageId::COUNT],
     /// Every limit that counted this request.
     pub limits: SmallVec<[LimitState; 2]>,
+    /// What a shared store said about the limits that are being counted; taken away by whoever goes on with it.
+    pub shared_count: Option<Box<SharedCount>>,
     /// Policies that determined the authorization, by id.
     pub policies: SmallVec<[Arc<str>; 1]>,
     /// What the caller lacks.
@@ -156,6 +181,7 @@ impl Notes {
             principal: None,
             verdicts: [Verdict::NotReached; StageId::COUNT],
             limits: SmallVec::new(),
+            shared_count: None,
             policies: SmallVec::new(),
             challenge: None,
             credential_fault: None,

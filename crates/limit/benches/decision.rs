@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Instant;
 
 use portcullis_core::{KeyPath, Principal, PrincipalKind, Problems, Timestamp};
-use portcullis_limit::{KeyPart, LimitId, LimitStore, Limits, RawLimit, RawLimitStore, Subject, When};
+use portcullis_limit::{KeyPart, LimitId, LimitStore, Limits, RawLimit, RawLimitStore, Subject};
 use smallvec::SmallVec;
 
 const ROUNDS: u32 = 40;
@@ -61,21 +61,15 @@ fn compile(parts: &[KeyPart]) -> Limits {
         .iter()
         .filter_map(|&part| {
             // No request of the benchmark is refused: the burst is as large as it can be.
-            let (rate, burst) = ("1000000000/s".parse().ok()?, Some(u32::MAX));
-            let when = When::default();
-            Some(RawLimit {
-                name: part.name().to_owned(),
-                key: vec![part],
-                rate,
-                burst,
-                when,
-                ipv6_prefix: None,
-            })
+            let limit = serde_json::json!({
+                "name": part.name(), "key": [part.name()], "rate": "1000000000/s", "burst": u32::MAX,
+            });
+            serde_json::from_value(limit).ok()
         })
         .collect();
     let mut problems = Problems::default();
     let store = LimitStore::compile(&RawLimitStore::default(), &KeyPath::root(), &mut problems);
-    Limits::compile(&raw, store, &KeyPath::root(), &mut problems, None)
+    Limits::compile(&raw, store, None, &KeyPath::root(), &mut problems, None)
 }
 
 fn ask_at_random(client: &mut Client, limits: &Limits, ids: &[LimitId], keys: u32, seed: u64) -> u128 {

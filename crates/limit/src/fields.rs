@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 ///
 /// `"burst";q=100;w=60`: a quota of 100 requests in a window of 60 seconds.
 pub fn write_policy(states: &[LimitState], value: &mut String) {
-    for (at, state) in states.iter().enumerate() {
+    for (at, state) in states.iter().filter(|state| !state.watches).enumerate() {
         begin_item(at, &state.name, value);
         push_parameter(";q=", state.quota, value);
         push_parameter(";w=", whole_seconds(state.window), value);
@@ -28,7 +28,7 @@ pub fn write_policy(states: &[LimitState], value: &mut String) {
 /// `"burst";r=42;t=30`: 42 requests remain; in 30 seconds the quota is whole again or, if this limit
 /// refused the request, one will pass.
 pub fn write_rate_limit(states: &[LimitState], value: &mut String) {
-    let mut sorted: SmallVec<[&LimitState; 4]> = states.iter().collect();
+    let mut sorted: SmallVec<[&LimitState; 4]> = states.iter().filter(|state| !state.watches).collect();
     sorted.sort_by_key(|state| (Reverse(state.exceeded), state.remaining, Reverse(state.reset)));
     for (at, state) in sorted.into_iter().enumerate() {
         begin_item(at, &state.name, value);
@@ -40,7 +40,11 @@ pub fn write_rate_limit(states: &[LimitState], value: &mut String) {
 /// The value of `Retry-After` in seconds: the greatest `t` of the limits that refused. `None` if none did.
 #[must_use]
 pub fn retry_after(states: &[LimitState]) -> Option<u64> {
-    states.iter().filter(|state| state.exceeded).map(|state| whole_seconds(state.reset)).max()
+    states
+        .iter()
+        .filter(|state| state.exceeded && !state.watches)
+        .map(|state| whole_seconds(state.reset))
+        .max()
 }
 
 /// A string item of a structured field (RFC 9651 section 4.1.6). What such a string cannot hold becomes `?`;
@@ -80,7 +84,16 @@ mod tests {
     use super::*;
 
     fn state(name: &str, quota: u64, remaining: u64, reset: Duration, exceeded: bool) -> LimitState {
-        LimitState { name: name.into(), quota, window: Duration::from_secs(60), remaining, reset, exceeded }
+        LimitState {
+            name: name.into(),
+            quota,
+            window: Duration::from_secs(60),
+            remaining,
+            reset,
+            exceeded,
+            watches: false,
+            turn: Duration::ZERO,
+        }
     }
 
     fn written(states: &[LimitState]) -> (String, String) {

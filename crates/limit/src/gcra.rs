@@ -52,8 +52,48 @@ impl Gcra {
     /// The rule that lets `burst` requests pass at once and `rate` in the long run; `None` if filling an
     /// empty bucket would take longer than [`Self::MAX_DEPTH`].
     pub(crate) fn new(rate: Rate, burst: NonZeroU32) -> Option<Self> {
-        let rule = Self::unbounded(rate, burst);
-        (u128::from(rule.depth.nanos) <= Self::MAX_DEPTH.as_nanos()).then_some(rule)
+        Self::unbounded(rate, burst).bounded()
+    }
+
+    /// The rule by which requests go on one interval apart and none waits longer than `longest`.
+    pub(crate) fn queue(rate: Rate, longest: Duration) -> Option<Self> {
+        Self::unbounded(rate, NonZeroU32::MIN).with_queue(longest).bounded()
+    }
+
+    /// The share of one of `nodes` nodes: its tokens come back that many times as slowly.
+    pub(crate) fn share(rate: Rate, burst: NonZeroU32, nodes: NonZeroU32) -> Self {
+        let (interval_parts, parts) = rate.interval();
+        Self::of_interval(interval_parts.saturating_mul(u64::from(nodes.get())), parts, burst)
+    }
+
+    /// The same for a queue.
+    pub(crate) fn queue_share(&self, rate: Rate, nodes: NonZeroU32) -> Self {
+        let longest = Duration::from_nanos(self.tolerance.nanos);
+        Self::share(rate, NonZeroU32::MIN, nodes).with_queue(longest)
+    }
+
+    fn with_queue(self, longest: Duration) -> Self {
+        let nanos = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX);
+        let tolerance = Fine { nanos, fraction: 0 };
+        Self { tolerance, depth: self.add(tolerance, self.interval), ..self }
+    }
+
+    fn bounded(self) -> Option<Self> {
+        (u128::from(self.depth.nanos) <= Self::MAX_DEPTH.as_nanos()).then_some(self)
+    }
+
+    /// Interval and depth in microseconds: whole, rest and denominator of the first, whole and rest of the second.
+    pub(crate) fn in_micros(&self) -> [u64; 5] {
+        // The fraction of a microsecond has a denominator a thousand times as large, reduced as far as that goes.
+        let parts = u64::from(self.parts) * 1_000;
+        let fraction = |fine: Fine| (fine.nanos % 1_000) * u64::from(self.parts) + u64::from(fine.fraction);
+        let common = (1..=1_000)
+            .rev()
+            .find(|by| [parts, fraction(self.interval), fraction(self.depth)].iter().all(|it| it % by == 0))
+            .unwrap_or(1);
+        let interval = (self.interval.nanos / 1_000, fraction(self.interval) / common);
+        let depth = (self.depth.nanos / 1_000, fraction(self.depth) / common);
+        [interval.0, interval.1, parts / common, depth.0, depth.1]
     }
 
     /// The rule whose burst is the count of the rate. It always exists, for no period is too long.
@@ -63,6 +103,10 @@ impl Gcra {
 
     fn unbounded(rate: Rate, burst: NonZeroU32) -> Self {
         let (interval_parts, parts) = rate.interval();
+        Self::of_interval(interval_parts, parts, burst)
+    }
+
+    fn of_interval(interval_parts: u64, parts: u32, burst: NonZeroU32) -> Self {
         let fine = |times: u32| {
             let total = u128::from(times) * u128::from(interval_parts);
             let (nanos, fraction) = (total / u128::from(parts), total % u128::from(parts));
@@ -73,15 +117,42 @@ impl Gcra {
         Self { parts, interval, interval_parts, depth, tolerance }
     }
 
-    /// Takes one token from the bucket that will be full at `full_at`: `Ok` with the new such point, or
-    /// `Err` with the time after which one token will be there (at least 1 ns).
-    pub(crate) fn take(&self, full_at: Fine, now: Timestamp) -> Result<Fine, Duration> {
+    /// Takes `cost` tokens from the bucket that will be full at `full_at`: `Ok` with the new such point, or
+    /// `Err` with the time after which they will be there (at least 1 ns).
+    pub(crate) fn take(&self, full_at: Fine, now: Timestamp, cost: u32) -> Result<Fine, Duration> {
         let present = Fine { nanos: now.0, fraction: 0 };
-        if full_at <= self.add(present, self.tolerance) {
-            return Ok(self.add(full_at.max(present), self.interval));
+        if cost == 1 {
+            if full_at <= self.add(present, self.tolerance) {
+                return Ok(self.add(full_at.max(present), self.interval));
+            }
+            let next = self.subtract(full_at, self.tolerance);
+            return Err(Duration::from_nanos(next.ceil().saturating_sub(now.0).max(1)));
         }
-        let next = self.subtract(full_at, self.tolerance);
-        Err(Duration::from_nanos(next.ceil().saturating_sub(now.0).max(1)))
+        let next = self.add(full_at.max(present), self.times(cost));
+        if next <= self.add(present, self.depth) {
+            return Ok(next);
+        }
+        let first = self.subtract(next, self.depth);
+        Err(Duration::from_nanos(first.ceil().saturating_sub(now.0).max(1)))
+    }
+
+    /// The time in which so many tokens come back.
+    fn times(&self, count: u32) -> Fine {
+        let total = u128::from(count) * u128::from(self.interval_parts);
+        let (nanos, fraction) = (total / u128::from(self.parts), total % u128::from(self.parts));
+        Fine { nanos: u64::try_from(nanos).unwrap_or(u64::MAX), fraction: fraction as u32 }
+    }
+
+    /// The bucket with so many tokens more.
+    pub(crate) fn give_back(&self, full_at: Fine, cost: u32) -> Fine {
+        self.subtract(full_at, self.times(cost))
+    }
+
+    /// The bucket with so many tokens less, or with none.
+    pub(crate) fn charge(&self, full_at: Fine, now: Timestamp, cost: u32) -> Fine {
+        let present = Fine { nanos: now.0, fraction: 0 };
+        let empty = self.add(present, self.depth).max(full_at);
+        self.add(full_at.max(present), self.times(cost)).min(empty)
     }
 
     /// How many tokens are left in the bucket.
@@ -129,6 +200,12 @@ impl Gcra {
     }
 }
 
+impl From<Timestamp> for Fine {
+    fn from(now: Timestamp) -> Self {
+        Self { nanos: now.0, fraction: 0 }
+    }
+}
+
 impl Fine {
     /// Whole nanoseconds, rounded up.
     const fn ceil(self) -> u64 {
@@ -150,7 +227,7 @@ mod tests {
     fn drain(rule: &Gcra, full_at: &mut Fine, now: Timestamp) -> (u32, Duration) {
         let mut passed = 0;
         loop {
-            match rule.take(*full_at, now) {
+            match rule.take(*full_at, now, 1) {
                 Ok(next) => (*full_at, passed) = (next, passed + 1),
                 Err(wait) => return (passed, wait),
             }
@@ -176,8 +253,8 @@ mod tests {
             let mut full_at = Fine::default();
             let (passed, wait) = drain(&rule, &mut full_at, NOW);
             assert_eq!(passed, burst);
-            assert!(rule.take(full_at, NOW.plus(wait)).is_ok(), "{rate}");
-            assert!(rule.take(full_at, NOW.plus(wait - Duration::from_nanos(1))).is_err(), "{rate}");
+            assert!(rule.take(full_at, NOW.plus(wait), 1).is_ok(), "{rate}");
+            assert!(rule.take(full_at, NOW.plus(wait - Duration::from_nanos(1)), 1).is_err(), "{rate}");
         }
     }
 
@@ -186,7 +263,7 @@ mod tests {
         let rule = rule("1/366d", 1);
         for now in [Timestamp(0), Timestamp(u64::MAX)] {
             for full_at in [Fine::default(), Fine { nanos: u64::MAX, fraction: 0 }] {
-                let outcome = rule.take(full_at, now);
+                let outcome = rule.take(full_at, now, 1);
                 assert_eq!(outcome.is_err(), now.0 == 0 && full_at.nanos == u64::MAX);
                 assert!(rule.remaining(full_at, now) <= 1);
                 assert!(Gcra::refill(full_at, now) <= Duration::from_nanos(u64::MAX));
@@ -205,12 +282,12 @@ mod tests {
     #[test]
     fn only_a_step_of_the_clock_is_taken_for_one() {
         let rule = rule("1/min", 1);
-        let full_at = rule.take(Fine::default(), NOW).unwrap();
+        let full_at = rule.take(Fine::default(), NOW, 1).unwrap();
         let earlier = |nanos| Timestamp(NOW.0 - nanos);
         assert_eq!(rule.after_clock_step(full_at, NOW), None);
         assert_eq!(rule.after_clock_step(full_at, earlier(Gcra::CLOCK_SLACK)), None);
         let stepped = earlier(3_600_000_000_000);
         let healed = rule.after_clock_step(full_at, stepped).unwrap();
-        assert_eq!(rule.take(healed, stepped), Err(Duration::from_secs(60)));
+        assert_eq!(rule.take(healed, stepped, 1), Err(Duration::from_secs(60)));
     }
 }

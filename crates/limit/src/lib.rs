@@ -4,24 +4,36 @@
 //! about one request: it takes one token of every limit that applies, or none at all. [`fields`]
 //! writes what a decision says into the `RateLimit` fields of the answer.
 //!
+//! Limits may be counted in a store that several gateways share: then [`Limits::count`] says what to ask, and
+//! [`Limits::conclude`] decides with the answer.
+//!
 //! How it is built, from the inside out:
 //!
-//! - `gcra`: the arithmetic. One point in time per bucket, whole numbers only, no rounding.
-//! - `table`: where those points in time live. Bounded memory, and no way to win by filling it.
-//! - `key`: which bucket a request belongs to.
+//! - `gcra`, `window`: the arithmetic. Whole numbers only; a state is a point in time, or fits into one.
+//! - `rule`: one of the algorithms.
+//! - `table`: where states live. Bounded memory, and no way to win by filling it.
+//! - `lease`, `shared`, `count.lua`: counting together with other gateways.
+//! - `key`: which state a request belongs to.
 //! - `limits`: all of it together, under one lock order.
 
 pub mod fields;
 mod gcra;
 mod key;
+mod lease;
 mod limits;
 mod rate;
 mod raw;
+mod rule;
+mod shared;
 mod table;
 #[cfg(test)]
 mod tests;
+mod window;
 
 pub use key::Subject;
-pub use limits::{LimitId, LimitStore, Limits, Refused};
+pub use limits::{Counted, LimitId, LimitStore, Limits, Refused};
 pub use rate::Rate;
-pub use raw::{KeyPart, RawLimit, RawLimitStore, When};
+pub use raw::{
+    Algorithm, KeyPart, LimitMode, OutageMode, RawLimit, RawLimitStore, RawShared, SharedMode, When,
+};
+pub use shared::Ask;

@@ -1,17 +1,24 @@
 //! All limits of a configuration, and the one step that decides about a request.
 
+mod charge;
 mod compile;
+mod count;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_core::{Digest, KeyPath, KeyedHash, LimitState, Problems, Timestamp};
+use portcullis_store::redis::Redis;
 use smallvec::SmallVec;
 
-use crate::gcra::{Fine, Gcra};
 use crate::key::{Key, Subject};
 use crate::raw::{RawLimit, RawLimitStore, When};
-use crate::table::{Bucket, Table};
+use crate::rule::Rule;
+use crate::shared::{Mode, Outage, Shared};
+use crate::table::Table;
+
+use charge::Charge;
+pub use count::Counted;
 
 /// The limits of a configuration with their counters.
 pub struct Limits {
@@ -19,6 +26,8 @@ pub struct Limits {
     /// Its key is drawn when the first configuration loads, and never leaves the process: nobody
     /// outside can choose a key that meets another's.
     hash: KeyedHash,
+    /// The same for counters that several gateways must find.
+    fleet_hash: KeyedHash,
 }
 
 /// How much the counters of each limit may hold.
@@ -31,22 +40,30 @@ pub struct LimitStore {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LimitId(pub u32);
 
-/// The request comes too soon for at least one limit.
+/// The request may not pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Refused {
-    /// When it would pass, if no other came first: the longest wait of all limits that refused.
-    pub retry_after: Duration,
+pub enum Refused {
+    /// It comes too soon for at least one limit. It would pass after this time, if no other came first: the longest wait of
+    /// all limits that refused.
+    TooSoon(Duration),
+    /// The store that counts is lost, and the configuration says that nothing passes then.
+    NotCountable,
 }
 
 struct Limit {
     name: Arc<str>,
     key: Key,
-    rule: Gcra,
+    rule: Rule,
     when: When,
+    /// Whether it only watches: it never refuses.
+    watches: bool,
+    /// What a request takes.
+    cost: u32,
     /// What the `RateLimit-Policy` field says: so many requests in so much time.
     quota: u64,
     window: Duration,
     table: Arc<Table>,
+    shared: Option<Shared>,
 }
 
 impl LimitStore {
@@ -66,11 +83,12 @@ impl Limits {
     pub fn compile(
         raw: &[RawLimit],
         store: LimitStore,
+        redis: Option<&Arc<Redis>>,
         path: &KeyPath,
         problems: &mut Problems,
         previous: Option<&Self>,
     ) -> Self {
-        compile::compile(raw, store, path, problems, previous)
+        compile::compile(raw, store, redis, path, problems, previous)
     }
 
     /// The limit of this name.
@@ -94,10 +112,11 @@ impl Limits {
     /// Bytes of memory that the counters have taken so far.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.limits.iter().map(|limit| limit.table.memory()).sum()
+        self.limits.iter().map(Limit::memory).sum()
     }
 
-    /// Takes one token from each of the limits `ids` that applies to `subject`, or none from any.
+    /// Takes from each of the limits `ids` that applies to `subject`, or from none, without asking a shared store: a limit that
+    /// is counted there counts as if the store were lost.
     ///
     /// It is one atomic step: of requests in several threads, each sees the tokens of all its limits or of none
     /// taken by another. A limit that is named twice counts once. A limit per API key does not apply to
@@ -106,7 +125,7 @@ impl Limits {
     /// Appends to `states` how each limit that applies stands afterwards.
     ///
     /// # Errors
-    /// When at least one limit has no token left, or when an id is not from these limits: what cannot be
+    /// When at least one limit has no room left, or when an id is not from these limits: what cannot be
     /// counted does not pass.
     pub fn take(
         &self,
@@ -117,16 +136,7 @@ impl Limits {
     ) -> Result<(), Refused> {
         let mut asked = Asked::new();
         self.applicable(ids, subject, &mut asked)?;
-        let mut charges = SmallVec::<[Charge<'_>; 3]>::new();
-        for &(limit, digest) in &asked {
-            charges.push(Charge::new(limit, digest, now));
-        }
-        let refused = charges.iter().filter_map(|charge| charge.outcome.err()).max();
-        // All locks are held until every limit has been asked, and nothing can fail from here on.
-        for charge in &mut charges {
-            states.push(charge.settle(refused.is_none(), now));
-        }
-        refused.map_or(Ok(()), |retry_after| Err(Refused { retry_after }))
+        charge::take(asked.iter().map(|asked| asked.local()), now, states)
     }
 
     /// The limits that apply, each once, with the digest of the subject's key, in the order in which
@@ -137,61 +147,85 @@ impl Limits {
         subject: &Subject<'_>,
         asked: &mut Asked<'l>,
     ) -> Result<(), Refused> {
-        let mut last = None;
+        let mut last: Option<(&Key, bool, Option<Digest>)> = None;
         for id in ids {
-            let unknown = Refused { retry_after: Duration::from_secs(1) };
+            let unknown = Refused::TooSoon(Duration::from_secs(1));
             let limit = self.limits.get(id.0 as usize).ok_or(unknown)?;
+            let is_shared = limit.shared.is_some();
             // Limits that differ only in their rate, such as one per second and one per day, share the work.
             let digest = match last {
-                Some((key, digest)) if key == limit.key => digest,
-                _ => limit.key.digest(&self.hash, subject),
+                Some((key, of_fleet, digest)) if *key == limit.key && of_fleet == is_shared => digest,
+                _ => limit.key.digest(if is_shared { &self.fleet_hash } else { &self.hash }, subject),
             };
-            last = Some((limit.key, digest));
+            last = Some((&limit.key, is_shared, digest));
             if let Some(digest) = digest {
-                asked.push((limit, digest));
+                asked.push(Asking { place: id.0, limit, digest });
             }
         }
         if asked.len() > 1 {
             // One order for all threads and all configurations that share tables: no two wait for each other.
-            asked.sort_unstable_by_key(|(limit, _)| limit.table.serial());
-            asked.dedup_by_key(|(limit, _)| limit.table.serial());
+            asked.sort_unstable_by_key(|asking| asking.limit.table.serial());
+            asked.dedup_by_key(|asking| asking.limit.table.serial());
         }
         Ok(())
     }
 }
 
-type Asked<'l> = SmallVec<[(&'l Limit, Digest); 3]>;
+type Asked<'l> = SmallVec<[Asking<'l>; 3]>;
 
-/// One token of one limit: asked for, not yet taken.
-struct Charge<'l> {
+/// A limit that applies to a request, with the request's counter.
+#[derive(Clone, Copy)]
+struct Asking<'l> {
+    place: u32,
     limit: &'l Limit,
-    bucket: Bucket<'l>,
-    outcome: Result<Fine, Duration>,
+    digest: Digest,
 }
 
-impl<'l> Charge<'l> {
-    fn new(limit: &'l Limit, digest: Digest, now: Timestamp) -> Self {
-        let mut bucket = limit.table.lock(digest, now);
-        if let Some(empty) = limit.rule.after_clock_step(bucket.full_at(), now) {
-            bucket.fill_at(empty);
-        }
-        let outcome = limit.rule.take(bucket.full_at(), now);
-        Self { limit, bucket, outcome }
+impl<'l> Asking<'l> {
+    /// What is counted in this process: all of it, or this node's share.
+    fn local(&self) -> Counter<'l> {
+        let limit = self.limit;
+        let (rule, table) = match limit.shared.as_ref().map(|shared| &shared.outage) {
+            Some(Outage::Local { rule, table }) => (rule, table),
+            _ => (&limit.rule, &limit.table),
+        };
+        Counter { limit, rule, table, digest: self.digest }
+    }
+}
+
+/// One counter in this process.
+#[derive(Clone, Copy)]
+struct Counter<'l> {
+    limit: &'l Limit,
+    rule: &'l Rule,
+    table: &'l Table,
+    digest: Digest,
+}
+
+impl Limit {
+    const fn is_queue(&self) -> bool {
+        matches!(self.rule, Rule::Queue(_))
     }
 
-    /// Takes the token if all limits have one; says how this one stands.
-    fn settle(&mut self, all_pass: bool, now: Timestamp) -> LimitState {
-        if let (Ok(full_at), true) = (self.outcome, all_pass) {
-            self.bucket.fill_at(full_at);
-        }
-        let full_at = self.bucket.full_at();
+    fn memory(&self) -> usize {
+        let shared = self.shared.as_ref().map_or(0, |shared| {
+            let leases = if let Mode::Leased { leases, .. } = &shared.mode { leases.memory() } else { 0 };
+            let share = if let Outage::Local { table, .. } = &shared.outage { table.memory() } else { 0 };
+            leases + share
+        });
+        self.table.memory() + shared
+    }
+
+    fn state(&self, remaining: u64, reset: Duration, exceeded: bool, turn: Duration) -> LimitState {
         LimitState {
-            name: Arc::clone(&self.limit.name),
-            quota: self.limit.quota,
-            window: self.limit.window,
-            remaining: self.limit.rule.remaining(full_at, now),
-            reset: self.outcome.err().unwrap_or_else(|| Gcra::refill(full_at, now)),
-            exceeded: self.outcome.is_err(),
+            name: Arc::clone(&self.name),
+            quota: self.quota,
+            window: self.window,
+            remaining,
+            reset,
+            exceeded,
+            watches: self.watches,
+            turn,
         }
     }
 }

@@ -20,7 +20,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
-use portcullis_core::{Digest, Timestamp};
+use portcullis_core::Digest;
 
 use crate::Rate;
 use crate::gcra::Fine;
@@ -94,12 +94,12 @@ impl Table {
         self.max_keys
     }
 
-    /// Locks the bucket of the key with this digest.
+    /// Locks the bucket of the key with this digest. A slot whose state is `vacant` at most is free to take.
     #[expect(
         clippy::indexing_slicing,
         reason = "both counts are powers of two, and the indices less than that"
     )]
-    pub(crate) fn lock(&self, digest: Digest, now: Timestamp) -> Bucket<'_> {
+    pub(crate) fn lock(&self, digest: Digest, vacant: Fine) -> Bucket<'_> {
         let tag = (digest.0 as u64) >> FRACTION_BITS;
         let shard = (digest.0 >> 64) as usize & (self.shards.len() - 1);
         let mut sets = self.shards[shard].0.lock();
@@ -108,7 +108,7 @@ impl Table {
         }
         loop {
             let at = set_of(tag, sets.len());
-            let (way, is_vacant) = sets[at].place(tag, now);
+            let (way, is_vacant) = sets[at].place(tag, vacant);
             if is_vacant || sets.len() == self.max_sets_per_shard {
                 return Bucket { slot: MutexGuard::map(sets, |sets| &mut sets[at].0[way]), tag };
             }
@@ -124,6 +124,11 @@ impl Table {
 }
 
 impl Bucket<'_> {
+    /// Whether what it holds is another key's.
+    pub(crate) fn is_anothers(&self) -> bool {
+        self.slot.tag() != self.tag
+    }
+
     /// When the bucket is full again; for a new key that has no slot to itself, when that of the key is
     /// which it would push out.
     pub(crate) fn full_at(&self) -> Fine {
@@ -140,7 +145,7 @@ impl Bucket<'_> {
 
 impl Set {
     /// The way of the key with this tag, or the one it would take, and whether that is its own or free to take.
-    fn place(&self, tag: u64, now: Timestamp) -> (usize, bool) {
+    fn place(&self, tag: u64, vacant: Fine) -> (usize, bool) {
         // All slots are compared rather than only those before the right one: so both cache lines are on their
         // way at once, and there is no branch to guess.
         let ways = self.0.iter().enumerate();
@@ -150,7 +155,7 @@ impl Set {
         }
         let soonest = ways.map(|(way, slot)| (slot.full_at(), way)).min();
         let (full_at, way) = soonest.unwrap_or_default();
-        (way, full_at <= Fine { nanos: now.0, fraction: 0 })
+        (way, full_at <= vacant)
     }
 }
 

@@ -6,7 +6,9 @@ mod exactness;
 mod flood;
 mod keys;
 mod reload;
+mod script;
 mod settings;
+mod windows;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -28,7 +30,7 @@ fn try_compile(limits: serde_json::Value, max_keys: u32, previous: Option<&Limit
     let mut problems = Problems::default();
     let root = KeyPath::root();
     let store = LimitStore::compile(&RawLimitStore { max_keys }, &root.key("limit_store"), &mut problems);
-    let limits = Limits::compile(&raw, store, &root.key("limits"), &mut problems, previous);
+    let limits = Limits::compile(&raw, store, None, &root.key("limits"), &mut problems, previous);
     (limits, problems)
 }
 

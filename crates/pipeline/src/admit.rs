@@ -9,7 +9,7 @@ use portcullis_authn::Refusal;
 use portcullis_authz::{Answer, Ask};
 use portcullis_core::{Denial, Head, LimitState, Mode, Notes, Principal, Reason, RouteId, StageId, Verdict};
 use portcullis_harden::Preflight;
-use portcullis_limit::{LimitId, Subject};
+use portcullis_limit::{Ask as CountingAsk, Counted, LimitId, Refused, Subject};
 use smallvec::SmallVec;
 
 use crate::router::Parameters;
@@ -49,10 +49,12 @@ pub enum Halt {
 pub enum Need {
     /// What authentication needs.
     Authentication(portcullis_authn::Need),
+    /// What a store that several gateways share says about the limits of this stage. It goes into [`Notes::shared_count`].
+    Limits(StageId, Box<CountingAsk>),
 }
 
 /// How often one request may ask for something to be fetched: each of its stages has two things at most.
-pub const MOST_NEEDS: usize = 4;
+pub const MOST_NEEDS: usize = 6;
 
 impl Need {
     /// How the request is refused when it still needs this after [`MOST_NEEDS`] rounds.
@@ -60,6 +62,7 @@ impl Need {
     pub const fn denial(&self) -> Denial {
         match self {
             Self::Authentication(need) => Denial::new(StageId::Authenticate, need.reason()),
+            Self::Limits(stage, _) => Denial::new(*stage, Reason::LimitsUnavailable),
         }
     }
 }
@@ -97,15 +100,24 @@ impl Snapshot {
             Halt::Denied(Denial::new(StageId::Route, reason))
         })?;
         let route = self.route(id).ok_or(Halt::Denied(Denial::new(StageId::Route, Reason::NoRoute)))?;
-        let is_first_time = notes.verdict(StageId::Peer) == Verdict::NotReached;
-        if is_first_time {
+        // Asked again, each stage that has decided is left as it is.
+        let is_to_do = |stage, notes: &Notes| notes.verdict(stage) == Verdict::NotReached;
+        if is_to_do(StageId::Route, notes) {
             notes.route = Some(id);
             notes.record(StageId::Route, Verdict::Passed);
             observer.done(StageId::Route, notes);
+        }
+        if is_to_do(StageId::Peer, notes) {
             self.count(route, StageId::Peer, &route.limits.before, head, notes, observer)?;
         }
-        let principal = self.authenticate(route, head, notes, observer)?;
-        self.authorize(route, head, &principal, &parameters, notes, observer)?;
+        let known = notes.principal.clone().filter(|_| !is_to_do(StageId::Authenticate, notes));
+        let principal = match known {
+            Some(principal) => principal,
+            None => self.authenticate(route, head, notes, observer)?,
+        };
+        if is_to_do(StageId::Authorize, notes) {
+            self.authorize(route, head, &principal, &parameters, notes, observer)?;
+        }
         self.count(route, StageId::Limit, &route.limits.after, head, notes, observer)?;
         Ok(Admitted { route })
     }
@@ -203,9 +215,27 @@ impl Snapshot {
             service,
         };
         let mut states: SmallVec<[LimitState; 2]> = SmallVec::new();
-        let taken = self.limits.take(limits, &subject, head.now, &mut states);
+        let counted = match notes.shared_count.take() {
+            None => self.limits.count(limits, &subject, head.now, &mut states),
+            Some(answer) => match self.limits.conclude(limits, &subject, head.now, &answer, &mut states) {
+                Ok(()) => Counted::Taken,
+                Err(refused) => Counted::Refused(refused),
+            },
+        };
+        let reason = match counted {
+            Counted::Asks(ask) => return Err(Halt::Needs(Need::Limits(stage, ask))),
+            Counted::Taken => None,
+            Counted::Refused(Refused::TooSoon(_)) => Some(Reason::RateLimited),
+            Counted::Refused(Refused::NotCountable) => Some(Reason::LimitsUnavailable),
+        };
+        let is_watched = states.iter().any(|state| state.watches && state.exceeded);
         notes.limits.append(&mut states);
-        settle(stage, route.limits.mode, taken.err().map(|_| Reason::RateLimited), notes, observer)
+        if is_watched && reason.is_none() {
+            notes.record(stage, Verdict::Shadowed(Reason::RateLimited));
+            observer.done(stage, notes);
+            return Ok(());
+        }
+        settle(stage, route.limits.mode, reason, notes, observer)
     }
 }
 

@@ -79,7 +79,7 @@ pub fn explain(
     body: &[u8],
     connection: &Connection,
     now: Timestamp,
-    mut fetch: impl FnMut(&Need),
+    mut fetch: impl FnMut(&Need, &mut Notes),
 ) -> Explanation {
     let &Connection { socket, secure, ref certificate } = connection;
     let mut notes = Notes::new(RequestId::default(), now);
@@ -129,7 +129,7 @@ pub fn explain(
     let mut outcome = snapshot.admit(&head, &mut notes, &mut teller);
     for _ in 0..MOST_NEEDS {
         let Err(Halt::Needs(need)) = &outcome else { break };
-        fetch(need);
+        fetch(need, &mut notes);
         outcome = snapshot.admit(&head, &mut notes, &mut teller);
     }
     let denial = match outcome {

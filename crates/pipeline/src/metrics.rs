@@ -17,7 +17,8 @@ use std::time::Duration;
 use portcullis_core::{Denial, Judgement, Notes, RouteId, Timestamp, Verdict};
 
 use page::Page;
-use series::{ProcessSeries, RouteSeries, TargetSeries};
+use portcullis_store::redis::{Outcome, Redis};
+use series::{ProcessSeries, RouteSeries, StoreSeries, TargetSeries};
 
 /// Everything that is counted. Shared by all threads.
 #[derive(Debug, Default)]
@@ -181,6 +182,18 @@ impl Metrics {
     /// Says which generation of the configuration is in force.
     pub fn config_generation(&self, generation: u64) {
         self.process.config_generation.0.store(generation, Ordering::Relaxed);
+    }
+
+    /// Takes over what is known of the shared store.
+    pub fn store(&self, store: &Redis) {
+        let series = self.process.store.get_or_init(StoreSeries::default);
+        for (count, outcome) in series.calls.iter().zip(Outcome::ALL) {
+            count.raise_to(store.calls(outcome));
+        }
+        series.losses.raise_to(store.losses());
+        let micros = u64::try_from(store.call_time().as_micros()).unwrap_or(u64::MAX);
+        series.micros.raise_to(micros);
+        series.is_up.store(store.is_up(), Ordering::Relaxed);
     }
 
     /// Counts a configuration that was not taken at a reload.

@@ -30,6 +30,8 @@ pub(crate) fn reporter() -> Reporter {
         Event::CertificatesFailed { listener, error } => {
             event("certificates_failed", json!({ "listener": listener, "error": error }));
         }
+        Event::StoreLost { cause } => event("store_lost", json!({ "cause": cause })),
+        Event::StoreBack => event("store_back", json!({})),
         Event::TargetUp { service, target } => {
             event("target_up", json!({ "service": service, "target": target }));
         }

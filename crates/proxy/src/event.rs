@@ -46,6 +46,13 @@ pub enum Event {
         /// Why.
         error: String,
     },
+    /// The store that several gateways share is lost.
+    StoreLost {
+        /// What it did last.
+        cause: String,
+    },
+    /// It answers again.
+    StoreBack,
     /// A target is asked again.
     TargetUp {
         /// The service.

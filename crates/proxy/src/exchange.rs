@@ -77,6 +77,7 @@ async fn answer(
         Err(denial) => return refuse(&current, denial, account, Some(&head), &asker),
     };
     let route = admitted.route();
+    await_turn(&account.notes).await;
     if let Err(reason) = may_be_forwarded(&current, route, &incoming) {
         return refuse(&current, Denial::new(StageId::Forward, reason), account, Some(&head), &asker);
     }
@@ -201,9 +202,17 @@ async fn admit<'s>(
             Err(Halt::Denied(denial)) => return Err(denial),
             Err(Halt::Needs(need)) if rounds == MOST_NEEDS => return Err(need.denial()),
             // Whether it brought anything shows when the stages run again.
-            Err(Halt::Needs(need)) => worker.shared.fetch(&need, &current.snapshot).await,
+            Err(Halt::Needs(need)) => worker.fetch(&need, &current.snapshot, notes).await,
         }
         rounds += 1;
+    }
+}
+
+/// Waits as long as the limits say that are queues.
+async fn await_turn(notes: &Notes) {
+    let turn = notes.limits.iter().map(|limit| limit.turn).max().unwrap_or_default();
+    if !turn.is_zero() {
+        tokio::time::sleep(turn).await;
     }
 }
 

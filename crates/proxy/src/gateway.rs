@@ -225,6 +225,7 @@ fn run_worker(shared: Arc<Shared>, entry: Entry, draining: watch::Receiver<bool>
         }
         let worker = Worker::new(Arc::clone(&shared), u128::from_ne_bytes(seed));
         tokio::task::spawn_local(Rc::clone(&worker.deadlines).run());
+        worker.open_link();
         for (listener, socket) in entry.sockets.into_iter().enumerate() {
             let Ok(socket) = TcpListener::from_std(socket) else { continue };
             let door = Door { worker: Rc::clone(&worker), index: entry.index, listener };

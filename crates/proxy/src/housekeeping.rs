@@ -12,10 +12,11 @@ use http_body_util::{BodyExt, Empty, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
-use portcullis_core::{Clock, SystemClock};
+use portcullis_core::{Clock, Notes, SystemClock};
 use portcullis_oidc::{Fetch, FetchError, MAX_KEY_SET_BYTES, Sending};
 use portcullis_pipeline::Need;
 use portcullis_pipeline::settings::{TargetAddress, UpstreamProtocol, UpstreamTls};
+use portcullis_store::redis::Link;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_rustls::rustls::ClientConfig;
@@ -243,7 +244,8 @@ pub fn fetcher() -> io::Result<NeedFetcher> {
 
 impl NeedFetcher {
     /// Fetches what is needed and waits for it. Whether it came shows when the stages run again.
-    pub fn fetch(&self, need: &Need) {
+    /// Counters that are shared with other gateways are read and left as they are.
+    pub fn fetch(&self, need: &Need, notes: &mut Notes) {
         let fetch = self.0.fetch();
         match need {
             Need::Authentication(portcullis_authn::Need::Keys(source)) => {
@@ -252,16 +254,23 @@ impl NeedFetcher {
                     let _: Result<_, _> = source.refresh(&*fetch, SystemClock.now()).await;
                 });
             }
+            Need::Limits(_, ask) => {
+                let asking = ask.clone();
+                let answer = self.wait_for(async move {
+                    let link = Link::new(asking.redis(), |_| {});
+                    asking.rehearse(&link).await
+                });
+                notes.shared_count = Some(Box::new(answer.unwrap_or_else(|| ask.unanswered())));
+            }
         }
     }
 
-    fn wait_for(&self, fetching: impl Future<Output = ()> + Send + 'static) {
+    fn wait_for<T: Send + 'static>(&self, fetching: impl Future<Output = T> + Send + 'static) -> Option<T> {
         let (done, is_done) = std::sync::mpsc::sync_channel(1);
         self.0.runtime.spawn(async move {
-            fetching.await;
             // Nobody waits any more if this fails.
-            let _: Result<(), _> = done.send(());
+            let _: Result<(), _> = done.send(fetching.await);
         });
-        let _: Result<(), _> = is_done.recv_timeout(FETCH_TIMEOUT.saturating_mul(2));
+        is_done.recv_timeout(FETCH_TIMEOUT.saturating_mul(2)).ok()
     }
 }

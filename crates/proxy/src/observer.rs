@@ -49,6 +49,9 @@ impl Observer {
         metrics.audit_losses(snapshot.audit.dropped(), snapshot.audit.failures());
         metrics.key_sets_missing(self.shared.missing_key_sets().len());
         metrics.config_generation(snapshot.generation);
+        if let Some(redis) = &snapshot.store.redis {
+            metrics.store(redis);
+        }
         metrics.render()
     }
 }

@@ -96,8 +96,12 @@ fn problem(reason: Reason, notes: &Notes) -> Bytes {
         notes.request_id,
     );
     if reason == Reason::RateLimited {
-        let names: Vec<&str> =
-            notes.limits.iter().filter(|limit| limit.exceeded).map(|limit| &*limit.name).collect();
+        let names: Vec<&str> = notes
+            .limits
+            .iter()
+            .filter(|limit| limit.exceeded && !limit.watches)
+            .map(|limit| &*limit.name)
+            .collect();
         let _ = write!(text, ",\"violated-policies\":{}", serde_json::json!(names));
     }
     if let Some(challenge) = notes.challenge.as_deref() {

@@ -6,18 +6,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use portcullis_core::{Clock, RequestId, SystemClock};
+use portcullis_core::{Clock, Notes, RequestId, SystemClock};
 use portcullis_oidc::{Fetch, KeySource};
 use portcullis_pipeline::metrics::{ServedCertificate, TargetId};
 use portcullis_pipeline::settings::Upstream;
 use portcullis_pipeline::{Need, Service, Snapshot};
+use portcullis_store::redis::{Link, Redis, Told};
 use tokio::sync::Notify;
 use tokio_rustls::rustls::ClientConfig;
 
 use crate::admission::Admission;
 use crate::balance::Balance;
 use crate::deadline::Deadlines;
-use crate::event::{KeyWatch, Reporter};
+use crate::event::{Event, KeyWatch, Reporter};
 use crate::scan::Scanner;
 use crate::tls::{self, ListenerState, TlsError};
 use crate::upstream::{Availability, HealthBook, Pool};
@@ -104,6 +105,8 @@ impl Shared {
                 let outcome = source.refresh(&*self.fetch, SystemClock.now()).await;
                 self.key_watch.note(source, outcome, &snapshot.metrics);
             }
+            // Each worker has a link of its own: see `Worker::fetch`.
+            Need::Limits(..) => {}
         }
     }
 
@@ -186,6 +189,8 @@ pub(crate) struct Worker {
     /// Told when the last connection ends.
     idle: Notify,
     ids: Cell<u128>,
+    /// To the store that is shared with other gateways, if there is one.
+    link: RefCell<Option<Link>>,
 }
 
 impl Worker {
@@ -200,7 +205,45 @@ impl Worker {
             connections: Cell::new(0),
             idle: Notify::new(),
             ids: Cell::new(seed),
+            link: RefCell::new(None),
         })
+    }
+
+    /// Fetches what a request needs, into its notes or to where the stages will find it.
+    pub(crate) async fn fetch(&self, need: &Need, snapshot: &Snapshot, notes: &mut Notes) {
+        match need {
+            Need::Limits(_, ask) => {
+                let link = self.link(ask.redis());
+                notes.shared_count = Some(Box::new(ask.send(&link).await));
+            }
+            Need::Authentication(_) => self.shared.fetch(need, snapshot).await,
+        }
+    }
+
+    /// Opens the connection to the shared store, so that the first request finds it open.
+    pub(crate) fn open_link(&self) {
+        if let Some(redis) = &self.current().snapshot.store.redis {
+            self.link(redis).open();
+        }
+    }
+
+    /// This worker's connection to the shared store. After a reload it may be another store.
+    fn link(&self, redis: &Arc<Redis>) -> Link {
+        let mut slot = self.link.borrow_mut();
+        match &*slot {
+            Some(link) if Arc::ptr_eq(link.redis(), redis) => link.clone(),
+            _ => {
+                let reporter = self.shared.reporter.clone();
+                let link = Link::new(redis, move |told| {
+                    reporter.tell(match told {
+                        Told::Lost { cause } => Event::StoreLost { cause },
+                        Told::Back => Event::StoreBack,
+                    });
+                });
+                *slot = Some(link.clone());
+                link
+            }
+        }
     }
 
     /// The newest configuration. A request asks once and keeps what it got to its end.

@@ -19,8 +19,6 @@ pub struct RawStore {
     /// several gateways. Tables are made and changed when the gateway starts. Default none.
     pub database: Option<Secret>,
     /// A Redis or Valkey that several gateways share. Without it each gateway counts for itself.
-    // Not to be written as long as nothing of the gateway uses it.
-    #[schemars(skip)]
     pub redis: Option<RawRedis>,
 }
 

@@ -71,6 +71,18 @@ fn scripts_run_and_are_loaded_anew_where_they_were_forgotten() {
     });
 }
 
+#[test]
+fn a_database_and_a_prefix_keep_gateways_apart() {
+    let server = Server::start();
+    run(async {
+        let redis = store(json!({ "url": server.url(), "database": 3, "prefix": "blue:" }));
+        assert_eq!(redis.prefix(), "blue:");
+        assert_eq!(add(&link(&redis).0, &script(), 1).await, Ok(vec![1, 1]));
+        assert_eq!(server.cli(&["-n", "3", "DBSIZE"]).trim(), "1");
+        assert_eq!(server.cli(&["DBSIZE"]).trim(), "0");
+    });
+}
+
 /// What a script gets wrong is its own fault and says nothing of the store.
 #[test]
 fn an_error_of_what_was_asked_loses_nothing() {
@@ -244,7 +256,12 @@ fn servers_are_verified_and_verify_the_gateway() {
 fn a_failover_of_the_master_is_followed() {
     let mut watchful = Watchful::start();
     run(async {
-        let sentinel = json!({ "master": Watchful::MASTER, "nodes": watchful.nodes() });
+        let stranger = json!({ "master": Watchful::MASTER, "nodes": watchful.nodes(), "password": "open" });
+        let stranger = store(json!({ "sentinel": stranger, "timeout": "2s" }));
+        assert!(add(&link(&stranger).0, &script(), 1).await.is_err());
+        let sentinel = json!({
+            "master": Watchful::MASTER, "nodes": watchful.nodes(), "username": "gate", "password": "sesame",
+        });
         let redis = store(json!({ "sentinel": sentinel, "timeout": "100ms" }));
         let (link, _) = link(&redis);
         let script = script();

@@ -1,15 +1,20 @@
 //! From what the configuration says to limits that run.
 
-use std::num::NonZeroU32;
+mod rule;
+mod shared;
+
 use std::sync::Arc;
 
 use portcullis_core::{KeyPath, KeyedHash, Problems};
+use portcullis_store::redis::Redis;
 
 use super::{Limit, LimitStore, Limits};
-use crate::gcra::Gcra;
 use crate::key::{Identity, Key};
-use crate::raw::{KeyPart, RawLimit, RawLimitStore, When};
+use crate::raw::{KeyPart, LimitMode, RawLimit, RawLimitStore, When};
+use crate::shared::FLEET_KEY;
 use crate::table::Table;
+
+use rule::Compiled;
 
 const LONGEST_NAME: usize = 64;
 const MOST_KEYS: u32 = 100_000_000;
@@ -30,10 +35,12 @@ pub(super) fn compile_store(raw: &RawLimitStore, path: &KeyPath, problems: &mut 
 pub(super) fn compile(
     raw: &[RawLimit],
     store: LimitStore,
+    redis: Option<&Arc<Redis>>,
     path: &KeyPath,
     problems: &mut Problems,
     previous: Option<&Limits>,
 ) -> Limits {
+    let is_together = shared::must_be_together(raw, redis);
     let mut limits: Vec<Limit> = Vec::with_capacity(raw.len());
     for (at, raw) in raw.iter().enumerate() {
         let here = path.index(at);
@@ -41,7 +48,9 @@ pub(super) fn compile(
             let message = format!("the name `{}` is taken already, by {}", raw.name, path.index(first));
             problems.error(&here.key("name"), message).suggest("give each limit a name of its own");
         }
-        limits.push(compile_limit(raw, store, &here, problems, previous));
+        let mut limit = compile_limit(raw, store, &here, problems, previous);
+        limit.shared = shared::compile(raw, &limit, (redis, is_together, store), &here, problems, previous);
+        limits.push(limit);
     }
     let hash = match previous {
         // Counters that are carried over are found by the same digests.
@@ -52,7 +61,7 @@ pub(super) fn compile(
             KeyedHash::with_key([0; 16])
         }),
     };
-    Limits { limits, hash }
+    Limits { limits, hash, fleet_hash: KeyedHash::with_key(FLEET_KEY) }
 }
 
 fn compile_limit(
@@ -64,10 +73,8 @@ fn compile_limit(
 ) -> Limit {
     check_name(&raw.name, &path.key("name"), problems);
     let key = compile_key(raw, path, problems);
-    let count = raw.rate.count();
-    let (burst, rule) = compile_rule(raw, path, problems);
-    // A whole number of periods, enough of them for the burst: what remains is then never more than the quota.
-    let periods = burst.get().div_ceil(count.get());
+    let Compiled { rule, quota, window } = rule::compile(raw, path, problems);
+    let cost = rule::cost(raw, &rule, path, problems);
     let kept = previous.and_then(|previous| {
         let same = |limit: &&Limit| {
             *limit.name == *raw.name
@@ -82,9 +89,12 @@ fn compile_limit(
         key,
         rule,
         when: raw.when,
-        quota: u64::from(count.get()) * u64::from(periods),
-        window: raw.rate.period().saturating_mul(periods),
+        watches: raw.mode == LimitMode::Shadow,
+        cost,
+        quota,
+        window,
         table: kept.unwrap_or_else(|| Arc::new(Table::new(store.max_keys))),
+        shared: None,
     }
 }
 
@@ -162,23 +172,4 @@ fn check_ipv6_prefix(prefix: u8, used: bool, path: &KeyPath, problems: &mut Prob
             .error(&path, "the key has no address that the prefix could apply to")
             .suggest("remove `ipv6_prefix`, or add `address` to the key");
     }
-}
-
-fn compile_rule(raw: &RawLimit, path: &KeyPath, problems: &mut Problems) -> (NonZeroU32, Gcra) {
-    let path = path.key("burst");
-    let count = raw.rate.count();
-    let wanted = raw.burst.map_or(Some(count), NonZeroU32::new);
-    let Some(burst) = wanted else {
-        problems
-            .error(&path, "a burst of 0 would refuse every request")
-            .suggest("write at least 1, or leave it out to allow the count of the rate at once");
-        return (count, Gcra::filling_in_one_period(raw.rate));
-    };
-    let Some(rule) = Gcra::new(raw.rate, burst) else {
-        let message =
-            format!("at {}, a burst of {burst} would take more than 366 days to come back", raw.rate);
-        problems.error(&path, message).suggest("write a smaller burst or a faster rate");
-        return (count, Gcra::filling_in_one_period(raw.rate));
-    };
-    (burst, rule)
 }

@@ -31,7 +31,7 @@ fn what_is_reported_is_what_is_left() {
         );
     }
     let (outcome, states) = ask(&limits, &client, after(100_000_000));
-    assert_eq!(outcome, Err(Refused { retry_after: Duration::from_millis(500) }));
+    assert_eq!(outcome, Err(Refused::TooSoon(Duration::from_millis(500))));
     let state = &states[0];
     assert_eq!((state.remaining, state.reset, state.exceeded), (0, Duration::from_millis(500), true));
     assert!(passes(&limits, &client, after(600_000_000)));
@@ -56,7 +56,7 @@ fn a_refusal_takes_nothing_and_names_the_longest_wait() {
     assert!(passes(&limits, &client, NOW));
     for _ in 0..1000 {
         let (outcome, states) = ask(&limits, &client, NOW);
-        assert_eq!(outcome, Err(Refused { retry_after: Duration::from_secs(60) }));
+        assert_eq!(outcome, Err(Refused::TooSoon(Duration::from_secs(60))));
         let summary: Vec<_> = states.iter().map(|s| (&*s.name, s.remaining, s.exceeded)).collect();
         assert_eq!(summary, [("wide", 99, false), ("second", 0, true), ("minute", 0, true)]);
     }
@@ -71,7 +71,7 @@ fn retry_after_is_the_t_of_the_limit_that_refused() {
     let client = subject("192.0.2.1");
     assert_eq!(drain(&limits, &client, NOW), 100);
     let (outcome, states) = ask(&limits, &client, NOW);
-    assert_eq!(outcome.unwrap_err().retry_after, Duration::from_millis(600));
+    assert_eq!(outcome, Err(Refused::TooSoon(Duration::from_millis(600))));
     let mut value = String::new();
     fields::write_rate_limit(&states, &mut value);
     assert_eq!((value.as_str(), fields::retry_after(&states)), ("\"a\";r=0;t=1", Some(1)));
@@ -102,7 +102,7 @@ fn a_clock_that_is_set_back_locks_nobody_out() {
     assert_eq!(drain(&limits, &client, NOW), 5);
     let back = |seconds: u64| Timestamp(NOW.0 - 86_400_000_000_000).plus(Duration::from_secs(seconds));
     let (outcome, _) = ask(&limits, &client, back(0));
-    assert_eq!(outcome, Err(Refused { retry_after: Duration::from_secs(1) }));
+    assert_eq!(outcome, Err(Refused::TooSoon(Duration::from_secs(1))));
     assert_eq!((drain(&limits, &client, back(1)), drain(&limits, &client, back(3))), (1, 2));
 }
 
@@ -112,7 +112,7 @@ fn a_thread_whose_clock_is_a_little_behind_gives_nothing_away() {
     let client = subject("192.0.2.1");
     assert_eq!(drain(&limits, &client, after(1_000_000)), 5);
     let (outcome, _) = ask(&limits, &client, NOW);
-    assert_eq!(outcome, Err(Refused { retry_after: Duration::from_millis(1001) }));
+    assert_eq!(outcome, Err(Refused::TooSoon(Duration::from_millis(1001))));
     assert!(!passes(&limits, &client, after(1_000_999_999)));
     assert!(passes(&limits, &client, after(1_001_000_000)));
 }

@@ -95,17 +95,17 @@ fn the_promised_number_of_keys_has_room() {
     let digest = |key: u32| hash.digest(&[&key.to_be_bytes()]);
     let later = Fine { nanos: NOW.0 + 1, fraction: 0 };
     for key in 0..max_keys {
-        table.lock(digest(key), NOW).fill_at(later);
+        table.lock(digest(key), NOW.into()).fill_at(later);
     }
     let own = Fine { nanos: NOW.0 + 2, fraction: 0 };
     let crowded = (0..max_keys).filter(|&key| {
-        let mut bucket = table.lock(digest(1_000_000 + key), NOW);
+        let mut bucket = table.lock(digest(1_000_000 + key), NOW.into());
         let is_crowded = bucket.full_at() == own;
         bucket.fill_at(if is_crowded { own } else { later });
         is_crowded
     });
     assert_eq!(crowded.count(), 0);
-    let kept = (0..max_keys).filter(|&key| table.lock(digest(key), NOW).full_at() == later);
+    let kept = (0..max_keys).filter(|&key| table.lock(digest(key), NOW.into()).full_at() == later);
     assert!(kept.count() as u32 > max_keys / 100 * 97);
 }
 
@@ -127,7 +127,7 @@ proptest! {
             now = now.plus(Duration::from_nanos(later / 10));
             if passes(&limits, &numbered(key), now) {
                 let full_at = endless.entry(key).or_default();
-                let alone = rule.take(*full_at, now);
+                let alone = rule.take(*full_at, now, 1);
                 prop_assert!(alone.is_ok(), "key {} got more than its limit", key);
                 *full_at = alone.unwrap();
             }
@@ -142,10 +142,10 @@ proptest! {
         let digest = |key: u32| hash.digest(&[&key.to_be_bytes()]);
         let debt = |key: u32| Fine { nanos: NOW.0 + 1 + u64::from(key), fraction: key };
         for key in 0..keys {
-            table.lock(digest(key), NOW).fill_at(debt(key));
+            table.lock(digest(key), NOW.into()).fill_at(debt(key));
         }
         for key in 0..keys {
-            prop_assert_eq!(table.lock(digest(key), NOW).full_at(), debt(key));
+            prop_assert_eq!(table.lock(digest(key), NOW.into()).full_at(), debt(key));
         }
     }
 }

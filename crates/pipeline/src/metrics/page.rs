@@ -5,8 +5,11 @@ use std::sync::atomic::Ordering;
 
 use portcullis_core::Decision;
 
-use super::series::{BOUNDS, DenialCounts, ProcessSeries, RouteSeries, STATUS_CLASSES, TargetSeries};
+use super::series::{
+    BOUNDS, DenialCounts, ProcessSeries, RouteSeries, STATUS_CLASSES, StoreSeries, TargetSeries,
+};
 use super::{ServedCertificate, UpstreamOutcome};
+use portcullis_store::redis::Outcome;
 
 /// The text under construction.
 #[derive(Default)]
@@ -164,8 +167,30 @@ impl Page {
             self.family(name, kind, help);
             self.sample(name, &[], value);
         }
+        if let Some(store) = process.store.get() {
+            self.store(store);
+        }
         self.family("portcullis_build_info", "gauge", "Always 1; the label says which build this is.");
         self.sample("portcullis_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
+    }
+
+    fn store(&mut self, store: &StoreSeries) {
+        let name = "portcullis_store_calls_total";
+        self.family(name, "counter", "Calls of the shared store.");
+        for (outcome, count) in Outcome::ALL.iter().zip(&store.calls) {
+            self.sample(name, &[("outcome", outcome.name())], count.value());
+        }
+        let name = "portcullis_store_call_seconds_total";
+        self.family(name, "counter", "Time that answered calls of the shared store took.");
+        let micros = store.micros.value();
+        let seconds = format_args!("{}.{:06}", micros / 1_000_000, micros % 1_000_000).to_string();
+        self.sample(name, &[], seconds);
+        let name = "portcullis_store_losses_total";
+        self.family(name, "counter", "How often the shared store was lost.");
+        self.sample(name, &[], store.losses.value());
+        let name = "portcullis_store_up";
+        self.family(name, "gauge", "1 while the shared store is asked, 0 while it is lost.");
+        self.sample(name, &[], u8::from(store.is_up.load(Ordering::Relaxed)));
     }
 
     fn family(&mut self, name: &str, kind: &str, help: &str) {

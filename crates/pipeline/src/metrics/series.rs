@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use portcullis_core::{Decision, Denial, Reason, StageId};
+use portcullis_store::redis::Outcome;
 
 use super::UpstreamOutcome;
 
@@ -133,8 +134,19 @@ impl TargetSeries {
     }
 }
 
+/// What is known of the store that several gateways share.
+#[derive(Debug, Default)]
+pub(super) struct StoreSeries {
+    pub(super) calls: [Count; Outcome::ALL.len()],
+    pub(super) micros: Count,
+    pub(super) losses: Count,
+    pub(super) is_up: AtomicBool,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct ProcessSeries {
+    /// Only if there is one.
+    pub(super) store: OnceLock<StoreSeries>,
     pub(super) connections_opened: Count,
     pub(super) connections_closed: Count,
     pub(super) connections_refused: Count,

@@ -68,7 +68,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Ok(certificate) => {
             let secure = arguments.tls || certificate.is_some();
             let connection = Connection { socket, secure, certificate };
-            explain(&snapshot, parts, &body, &connection, SystemClock.now(), |need| fetch.fetch(need))
+            explain(&snapshot, parts, &body, &connection, SystemClock.now(), |need, notes| {
+                fetch.fetch(need, notes);
+            })
         }
     };
     match arguments.format {
