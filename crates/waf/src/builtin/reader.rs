@@ -122,7 +122,7 @@ impl Reader<'_> {
 
     /// Runs whatever was called, and adds up.
     fn detect(&mut self, text: &Text<'_>, layers: Layers, hits: &Hits) {
-        let mut cues = Cues::default();
+        let mut cues = Cues { fingerprints: self.findings.fingerprints, ..Cues::default() };
         let mut probed = 0_u32;
         for (waiter, start, end) in hits.iter() {
             let Some(waiter) = self.detector.waiters.get(waiter) else { continue };
@@ -150,6 +150,7 @@ impl Reader<'_> {
                 (probe.run)(text, &mut cues);
             }
         }
+        self.findings.fingerprints = cues.fingerprints;
         if !cues.list.is_empty() {
             self.weigh(text, layers, &cues);
         }

@@ -226,6 +226,8 @@ pub struct Findings {
     /// Where the share of the value ends.
     allowed: usize,
     exhausted: bool,
+    /// How many more readings of the value may be held against libinjection's fingerprints.
+    pub(super) fingerprints: u8,
 }
 
 /// See [`Findings::mark`].
@@ -238,6 +240,8 @@ pub(crate) struct Mark {
 /// What a value may cost: a multiple of its length, and enough for a short one in many encodings.
 const SHARE: usize = 24;
 const BASE: usize = 128 * 1024;
+/// A fingerprint costs a hundred times what everything else does, and is one cue among many.
+const FINGERPRINTS: u8 = 2;
 
 impl Findings {
     /// The score of the request: that of its worst value, and that of its head.
@@ -281,6 +285,7 @@ impl Findings {
     }
 
     pub(super) fn begin_value(&mut self, length: usize, most: usize) {
+        self.fingerprints = FINGERPRINTS;
         self.value = ValueScore { first: self.list.len(), ..ValueScore::default() };
         let share = length.saturating_mul(SHARE).saturating_add(BASE);
         self.allowed = self.spent.saturating_add(share).min(most);
@@ -365,6 +370,8 @@ impl ValueScore {
 #[derive(Default)]
 pub(super) struct Cues {
     pub(super) list: smallvec::SmallVec<[(u32, usize, usize); 8]>,
+    /// How many more readings of the value may be held against libinjection's fingerprints.
+    pub(super) fingerprints: u8,
 }
 
 impl Cues {

@@ -164,11 +164,11 @@ fn run(text: &Text<'_>, cues: &mut Cues) {
         || cues.has(STRINGS)
         || cues.has(VARIABLE);
     let nothing = cues.list.is_empty() && text.classes.any(Classes::QUOTE | Classes::BACKQUOTE) && words;
-    if short
-        && (doubt || nothing || cues.has(UNION_WORDS))
-        && libinjectionrs::detect_sqli(text.bytes).is_injection()
-    {
-        cues.add(FINGERPRINT, 0, text.bytes.len());
+    if short && cues.fingerprints > 0 && (doubt || nothing || cues.has(UNION_WORDS)) {
+        cues.fingerprints -= 1;
+        if libinjectionrs::detect_sqli(text.bytes).is_injection() {
+            cues.add(FINGERPRINT, 0, text.bytes.len());
+        }
     }
 }
 
