@@ -404,6 +404,43 @@ proptest! {
     }
 }
 
+/// Rules that look for names in a list by way of variables that they make up, as the Core Rule Set does.
+const RESTRICTED: &str = r#"
+SecAction "id:1,phase:1,pass,nolog,setvar:'tx.restricted=/proxy/ /x-seen/ /a.b/'"
+SecRule REQUEST_HEADERS_NAMES "@rx ^.*$" "id:2,phase:1,pass,capture,t:lowercase,setvar:'tx.name_%{tx.0}=/%{tx.0}/',setvar:'tx.n=+1',chain"
+    SecRule TX:/^name_/ "@within %{tx.restricted}" "setvar:'tx.found=+1'"
+SecRule TX:/seen_x/ "@rx ." "id:3,phase:1,pass"
+SecRule TX:found "@gt 0" "id:4,phase:1,pass"
+"#;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn made_up_variables_that_nobody_sees_change_nothing(
+        names in proptest::collection::vec("proxy|Proxy|x-seen|a|seen_x|a.b|[a-z/]{1,6}", 0..6),
+    ) {
+        // Who reads what was captured by whoever came before sees all of them, and so does the counter in the first.
+        let short = RESTRICTED.replace(",setvar:'tx.n=+1'", "");
+        let seen = format!("{short}SecRule TX:0 \"@streq never\" \"id:5,phase:1,pass,nolog\"");
+        let headers: Vec<_> = names.iter().map(|name| (name.as_str(), "1")).collect();
+        let request = Request { headers: &headers, ..Request::default() };
+        let matched = |text: &str| {
+            let ruleset = rules(text);
+            // The second time, names are known.
+            (0..2)
+                .map(|_| {
+                    let transaction = request.run(&ruleset);
+                    let found = transaction.tx_number("found");
+                    (transaction.matches().iter().map(|found| found.rule_id).collect::<Vec<_>>(), found)
+                })
+                .collect::<Vec<_>>()
+        };
+        prop_assert_eq!(matched(&short), matched(&seen));
+        prop_assert_eq!(matched(&short), matched(RESTRICTED));
+    }
+}
+
 mod builtin {
     use portcullis_waf::builtin::{Detector, Settings};
 

@@ -11,7 +11,7 @@
 
 mod shared;
 
-use portcullis_waf::pattern::{Captures, Outcome, Pattern};
+use portcullis_waf::pattern::{Captures, Kinds, Outcome, Pattern, is_plain};
 use proptest::prelude::*;
 
 fn matches(pattern: &str, value: &[u8]) -> bool {
@@ -164,9 +164,18 @@ fn required_literals() {
 
 /// One of the literals is in every value that matches.
 fn sound(pattern: &Pattern, value: &[u8]) -> bool {
-    let Some(required) = pattern.required() else { return true };
+    let kinds = Kinds::of(value);
+    if !pattern.is_match(value) {
+        return true;
+    }
+    let required =
+        if is_plain(kinds) { pattern.required().or(pattern.plainly_required()) } else { pattern.required() };
+    if !pattern.ways().allow(kinds) {
+        return false;
+    }
+    let Some(required) = required else { return true };
     let lower = value.to_ascii_lowercase();
-    !pattern.is_match(value) || required.iter().any(|literal| memchr::memmem::find(&lower, literal).is_some())
+    required.iter().any(|literal| memchr::memmem::find(&lower, literal).is_some())
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Sequences of transformations as a tree: what two rules do first in the same way is done once.
 
+use crate::pattern::Kinds;
 use crate::transform::{Contents, Transformation};
 
 /// A sequence of transformations.
@@ -70,5 +71,10 @@ impl Chains {
     /// Whether the sequence can change more than the case of letters in a value that holds `contents`.
     pub(crate) fn may_change(&self, id: ChainId, contents: Contents) -> bool {
         self.steps(id).iter().any(|step| !step.folds_case_only() && step.may_change(contents))
+    }
+
+    /// The kinds of bytes that can be in what the sequence makes of a value with the kinds `held`.
+    pub(crate) fn held_after(&self, id: ChainId, held: Kinds) -> Kinds {
+        self.steps(id).iter().fold(held, |held, step| held.union(step.brings(held)))
     }
 }

@@ -1,22 +1,27 @@
 //! The loop: which rules run, on which values, and what follows when they match.
 
+mod made;
+mod record;
+
 use crate::operator::compare_expanded;
+use crate::pattern::Captures;
 use crate::seclang::{AllowScope, EngineMode, Variable};
 
-use super::Action;
-use super::chains::ChainId;
+use super::bits::BitSet;
 use super::collections::Collections;
 use super::effects;
-use super::expand::{self, write_made};
-use super::program::{Disruption, Effect, Program, Rule, RuleOperator, Selector, Target};
-use super::report::{self, RuleMatch};
-use super::state::{MatchedValue, State};
-use super::tx::{CAPTURES, TxKey, TxValue, leading_number, write_number};
+use super::expand;
+use super::memo::Memo;
+use super::program::{Effect, NamedTarget, Program, Rule, RuleOperator, Target};
+use super::state::State;
+use super::tx::{TxKey, leading_number, write_number};
+use super::working::Shelf;
 
 /// Everything that a phase needs.
 pub(crate) struct Run<'a> {
     pub(crate) program: &'a Program,
     pub(crate) collections: &'a Collections,
+    pub(crate) memos: &'a [Shelf<Memo>; 2],
     pub(crate) state: &'a mut State,
 }
 
@@ -70,7 +75,7 @@ impl Run<'_> {
     }
 
     /// The steps to run: those that always run, and those that the prefilter does not rule out.
-    fn choose(&mut self, phase: usize, pending: &mut super::bits::BitSet) {
+    fn choose(&mut self, phase: usize, pending: &mut BitSet) {
         if let Some(always) = self.program.always.get(phase) {
             pending.copy_from(always);
         }
@@ -80,7 +85,10 @@ impl Run<'_> {
             return;
         };
         if phase < 4 {
-            hits.scan(self.program, prefilter, items, transformed);
+            let Some(shelf) = self.memos.get(side) else { return };
+            let mut memo = shelf.take().unwrap_or_default();
+            hits.scan(self.program, prefilter, &mut memo, items, transformed);
+            shelf.put(memo);
             for (of, step) in prefilter.steps_of(hits.any()) {
                 if of == phase {
                     pending.insert(step);
@@ -168,9 +176,8 @@ impl Run<'_> {
     }
 
     fn is_excluded(&self, rule: &Rule, index: u32, variable: Variable, name: &[u8]) -> bool {
-        let excluded = |exclusion: &super::program::NamedTarget| {
-            exclusion.variable == variable && exclusion.selector.takes(name)
-        };
+        let excluded =
+            |exclusion: &NamedTarget| exclusion.variable == variable && exclusion.selector.takes(name);
         rule.exclusions.iter().any(excluded)
             || self.state.controls.removed_targets.iter().any(|&(by, effect)| {
                 let effect = self.program.rules.get(by as usize).and_then(|rule| rule.effects.get(effect));
@@ -265,289 +272,6 @@ impl Run<'_> {
         self.matched(rule, index, name, stored);
         true
     }
-
-    fn count(&self, target: &Target) -> i64 {
-        let count = if !target.bases.is_empty() {
-            target
-                .bases
-                .iter()
-                .map(|&base| {
-                    let (start, end) = self.state.items.range(base);
-                    match target.selector {
-                        Selector::All => end - start,
-                        ref selector => (start..end)
-                            .filter(|&item| {
-                                selector.takes(self.state.items.text(self.state.items.get(item).name))
-                            })
-                            .count(),
-                    }
-                })
-                .sum()
-        } else if target.variable == Variable::Tx {
-            match &target.selector {
-                Selector::Slot(slot) => usize::from(self.state.tx.is_set(TxKey::Slot(*slot))),
-                _ => self.tx_keys(target).len(),
-            }
-        } else {
-            self.made_values(target).len()
-        };
-        i64::try_from(count).unwrap_or(i64::MAX)
-    }
-
-    /// Looks at a variable whose values are made on demand.
-    fn made(&mut self, rule: &Rule, index: u32, target: &Target) -> bool {
-        match (target.variable, &target.selector) {
-            (Variable::Tx, &Selector::Slot(slot)) => self.tx(rule, index, TxKey::Slot(slot)),
-            (Variable::Tx, _) => {
-                let keys = self.tx_keys(target);
-                keys.into_iter().fold(false, |any, key| self.tx(rule, index, key) | any)
-            }
-            _ => {
-                let mut any = false;
-                for (name, mut value) in self.made_values(target) {
-                    if !self.is_excluded(rule, index, target.variable, &name) {
-                        any |= self.text(rule, index, Name::Made(target.variable, &name), &mut value);
-                    }
-                }
-                any
-            }
-        }
-    }
-
-    /// The variables that a pattern over `TX`, or all of it, takes.
-    fn tx_keys(&self, target: &Target) -> Vec<TxKey> {
-        let tx = &self.state.tx;
-        let slots = target.slots.iter().map(|&slot| TxKey::Slot(slot)).filter(|&key| tx.is_set(key));
-        let extra = tx.extra_keys().filter(|(_, name)| target.selector.takes(name)).map(|(key, _)| key);
-        slots.chain(extra).collect()
-    }
-
-    fn tx(&mut self, rule: &Rule, index: u32, key: TxKey) -> bool {
-        let transforms = rule.chain != ChainId::NONE;
-        match self.state.tx.value(key) {
-            TxValue::Unset => false,
-            TxValue::Number(number) if !transforms => self.number(rule, index, Name::Tx(key), number),
-            _ => {
-                let mut value = std::mem::take(&mut self.state.scratch.value);
-                value.clear();
-                self.state.tx.write(key, &mut value);
-                let any = self.text(rule, index, Name::Tx(key), &mut value);
-                self.state.scratch.value = value;
-                any
-            }
-        }
-    }
-
-    /// Names and values of a variable that is made on demand.
-    fn made_values(&self, target: &Target) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let matched = &self.state.matched;
-        match target.variable {
-            Variable::MatchedVars | Variable::MatchedVarsNames => matched
-                .before
-                .iter()
-                .map(|value| {
-                    let name = matched.text(value.name).to_vec();
-                    let value =
-                        if target.variable == Variable::MatchedVars { value.value } else { value.name };
-                    (name, matched.text(value).to_vec())
-                })
-                .filter(|(name, _)| target.selector.takes(name))
-                .collect(),
-            Variable::Ip | Variable::Global | Variable::Session | Variable::User | Variable::Resource => {
-                let mut values = Vec::new();
-                if let Some(key) = self.state.key_of(target.variable) {
-                    self.collections.each(target.variable, key, self.state.now, |name, value| {
-                        if target.selector.takes(name.as_bytes()) {
-                            values.push((name.as_bytes().to_vec(), value.to_vec()));
-                        }
-                    });
-                }
-                values
-            }
-            Variable::Env => self
-                .state
-                .environment
-                .iter()
-                .filter(|(name, _)| target.selector.takes(name.as_bytes()))
-                .map(|(name, value)| (name.as_bytes().to_vec(), value.clone()))
-                .collect(),
-            variable => {
-                let mut value = Vec::new();
-                write_made(self.collections, self.state, variable, None, &mut value);
-                if value.is_empty() { Vec::new() } else { vec![(Vec::new(), value)] }
-            }
-        }
-    }
-
-    /// Notes a value that matched and runs what the rule does for each.
-    fn matched(&mut self, rule: &Rule, index: u32, name: Name<'_>, value: super::items::Stretch) {
-        let found = self.capture(rule, value);
-        let variable = name.variable();
-        let mut text = std::mem::take(&mut self.state.scratch.name);
-        text.clear();
-        self.write_name(name, &mut text);
-        let matched = &mut self.state.matched;
-        let name = matched.store(&text);
-        self.state.scratch.name = text;
-        let value = MatchedValue { rule: index, variable, name, value, found };
-        self.state.matched.current.push(value);
-        self.state.matched.all.push(value);
-        effects::run(self, rule, index);
-    }
-
-    /// Puts what the operator captured into `TX:0` to `TX:9`, and tells what it found.
-    fn capture(&mut self, rule: &Rule, value: super::items::Stretch) -> super::items::Stretch {
-        let captures = std::mem::take(&mut self.state.captures);
-        let found = captures.first().cloned().flatten().map_or(value, |range| super::items::Stretch {
-            start: value.start.saturating_add(u32::try_from(range.start).unwrap_or(u32::MAX)).min(value.end),
-            end: value.start.saturating_add(u32::try_from(range.end).unwrap_or(u32::MAX)).min(value.end),
-        });
-        if rule.capture
-            && let RuleOperator::Fixed(operator) = &rule.operator
-            && let Some(fingerprint) = operator.fingerprint(self.state.matched.text(value))
-        {
-            self.state.tx.set_text(TxKey::Slot(0), &fingerprint);
-        } else if rule.capture && !captures.is_empty() {
-            let mut text = std::mem::take(&mut self.state.scratch.text);
-            for number in 0..CAPTURES {
-                let group = captures.get(number as usize).cloned().flatten();
-                let key = TxKey::Slot(number);
-                match group {
-                    Some(range) => {
-                        text.clear();
-                        let whole = self.state.matched.text(value);
-                        text.extend_from_slice(whole.get(range).unwrap_or_default());
-                        self.state.tx.set_text(key, &text);
-                    }
-                    None => self.state.tx.set(key, TxValue::Unset),
-                }
-            }
-            self.state.scratch.text = text;
-        }
-        self.state.captures = captures;
-        found
-    }
-
-    fn write_name(&self, name: Name<'_>, output: &mut Vec<u8>) {
-        let (variable, own): (Variable, &[u8]) = match name {
-            Name::Item(target, item) => {
-                (target.variable, self.state.items.text(self.state.items.get(item).name))
-            }
-            Name::Of(target) => (
-                target.variable,
-                match &target.selector {
-                    Selector::Name(name) => name,
-                    Selector::Slot(slot) => self.program.names.name(*slot),
-                    Selector::All | Selector::Pattern(_) => &[],
-                },
-            ),
-            Name::Tx(key) => (
-                Variable::Tx,
-                match key {
-                    TxKey::Slot(slot) => self.program.names.name(slot),
-                    TxKey::Extra(_) => self
-                        .state
-                        .tx
-                        .extra_keys()
-                        .find(|&(found, _)| found == key)
-                        .map_or(&[], |(_, name)| name),
-                },
-            ),
-            Name::Made(Variable::MatchedVars | Variable::MatchedVarsNames, name) => {
-                output.extend_from_slice(name);
-                return;
-            }
-            Name::Made(variable, name) => (variable, name),
-        };
-        output.extend_from_slice(variable.name().as_bytes());
-        if !own.is_empty() {
-            output.push(b':');
-            output.extend_from_slice(own);
-        }
-    }
-
-    /// What a rule that matched decides, and its record.
-    fn decide(&mut self, rule: &Rule, phase: usize) {
-        if let Some(severity) = rule.report.severity {
-            self.state.highest_severity = self.state.highest_severity.min(severity);
-        }
-        if rule.report.log {
-            let record = self.record(rule, phase);
-            self.state.matches.push(record);
-        }
-        match &rule.disruption {
-            Disruption::Pass => {}
-            Disruption::Deny(status) => self.state.interrupt(rule.id, *status, Action::Deny),
-            Disruption::Drop(status) => self.state.interrupt(rule.id, *status, Action::Drop),
-            Disruption::Redirect(status, text) => {
-                let location = self.expanded(text);
-                self.state.interrupt(rule.id, *status, Action::Redirect(location));
-            }
-            Disruption::Allow(scope) => self.state.controls.allow = Some(*scope),
-        }
-    }
-
-    fn expanded(&self, text: &super::program::Text) -> String {
-        let mut buffer = Vec::new();
-        expand::expand(self.collections, self.state, text, &mut buffer);
-        String::from_utf8_lossy(&buffer).into_owned()
-    }
-
-    fn record(&self, rule: &Rule, phase: usize) -> RuleMatch {
-        let matched = &self.state.matched;
-        let values = matched
-            .all
-            .iter()
-            .map(|value| report::MatchedValue {
-                target: String::from_utf8_lossy(matched.text(value.name)).into_owned(),
-                transformations: self
-                    .program
-                    .rules
-                    .get(value.rule as usize)
-                    .map(|rule| self.program.chains.steps(rule.chain))
-                    .unwrap_or_default()
-                    .iter()
-                    .map(|transformation| transformation.name())
-                    .collect(),
-                value: matched.text(value.value).to_vec(),
-                found: matched.text(value.found).to_vec(),
-                sanitised: self.is_sanitised(value),
-            })
-            .collect();
-        let optional = |text: &Option<super::program::Text>| {
-            text.as_ref().map(|text| self.expanded(text)).unwrap_or_default()
-        };
-        RuleMatch {
-            rule_id: rule.id,
-            phase: u8::try_from(phase + 1).unwrap_or(5),
-            message: optional(&rule.report.message),
-            data: optional(&rule.report.data),
-            severity: rule.report.severity,
-            tags: rule.report.tags.iter().map(|tag| self.expanded(tag)).collect(),
-            version: rule.report.version.as_deref().map(str::to_owned),
-            revision: rule.report.revision.as_deref().map(str::to_owned),
-            maturity: rule.report.maturity,
-            accuracy: rule.report.accuracy,
-            values,
-            audit: rule.report.audit && self.state.controls.audit,
-            file: String::new(),
-            line: 0,
-        }
-        .placed(&rule.place)
-    }
-
-    fn is_sanitised(&self, value: &MatchedValue) -> bool {
-        self.state.controls.sanitised.iter().any(|&(by, effect)| {
-            let effect = self.program.rules.get(by as usize).and_then(|rule| rule.effects.get(effect));
-            let Some(Effect::Sanitise(target)) = effect else { return false };
-            let text = self.state.matched.text(value.name);
-            let name = text.splitn(2, |&byte| byte == b':').nth(1).unwrap_or_default();
-            let same = target.variable == value.variable
-                || (target.variable == Variable::Args
-                    && matches!(value.variable, Variable::ArgsGet | Variable::ArgsPost));
-            same && target.selector.takes(name)
-        })
-    }
 }
 
 /// What a value is called; written out only when it matched.
@@ -572,11 +296,11 @@ impl Name<'_> {
 /// Whether a rule that looks at values and nothing else matches one, after its transformations.
 pub(crate) fn holds_alone(rule: &Rule, value: &[u8]) -> bool {
     let RuleOperator::Fixed(operator) = &rule.operator else { return true };
-    operator.matches(value, false, &mut crate::pattern::Captures::new()) != rule.negated
+    operator.matches(value, false, &mut Captures::new()) != rule.negated
 }
 
 /// Whether the rule's operator holds for a value, negation included.
-fn holds(rule: &Rule, value: &[u8], argument: &[u8], captures: &mut crate::pattern::Captures) -> bool {
+fn holds(rule: &Rule, value: &[u8], argument: &[u8], captures: &mut Captures) -> bool {
     captures.clear();
     let holds = match &rule.operator {
         RuleOperator::Fixed(operator) => operator.matches(value, rule.capture || rule.report.log, captures),

@@ -11,6 +11,7 @@ mod evaluate;
 mod expand;
 mod hits;
 mod items;
+mod memo;
 mod prefilter;
 mod program;
 mod report;
@@ -21,13 +22,12 @@ mod state;
 mod transaction;
 mod transformed;
 mod tx;
+mod working;
 
 pub use report::{MatchedValue, RuleMatch};
 pub use ruleset::{Builder, LoadError, RuleSummary, Ruleset};
 pub use settings::Settings;
 pub use transaction::Transaction;
-
-use std::sync::Mutex;
 
 /// A rule ended the transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +58,10 @@ pub(crate) struct Loaded {
     pub(crate) collections: collections::Collections,
     /// The built-in ruleset, if it runs beside the rules.
     pub(crate) detector: Option<crate::builtin::Detector>,
-    /// States of transactions that ended, for those to come. Boxed, because they move from here to there and back.
-    #[expect(clippy::vec_box, reason = "a state is larger than a page; a box moves by its pointer")]
-    pub(crate) pool: Mutex<Vec<Box<transaction::Pooled>>>,
+    /// States of transactions that ended, for those to come.
+    pub(crate) states: working::Shelf<transaction::Pooled>,
+    /// What phases work with, for those to come.
+    pub(crate) working: working::Shelf<working::Working>,
+    /// What is known of values, by the prefilter.
+    pub(crate) memos: [working::Shelf<memo::Memo>; 2],
 }

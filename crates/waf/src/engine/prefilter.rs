@@ -7,7 +7,9 @@
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind, StartKind};
 
-use crate::pattern::ByteSet;
+use std::collections::HashMap;
+
+use crate::pattern::{ByteSet, Kinds, Ways, is_plain};
 
 use super::bits::BitSet;
 use super::chains::ChainId;
@@ -25,9 +27,14 @@ pub(crate) struct Filtered {
     pub(crate) phase: usize,
     pub(crate) step: usize,
     pub(crate) needs: Needs,
+    /// What a value of plain bytes must hold besides.
+    pub(crate) plainly: Option<Vec<Vec<u8>>>,
+    /// The kinds of bytes that a value must hold.
+    pub(crate) ways: Ways,
     /// The sequences of transformations after which it looks at a value.
     pub(crate) chains: Vec<ChainId>,
-    pub(crate) bases: Vec<Base>,
+    /// Where it looks, and at which name if it is one.
+    pub(crate) bases: Vec<(Base, Option<Box<[u8]>>)>,
 }
 
 /// What a value must hold for a rule to match.
@@ -49,43 +56,70 @@ pub(crate) struct Prefilter {
     /// Rule, phase and step of each.
     rules: Vec<(u32, usize, usize)>,
     /// The rules that look at each base.
-    looking: Vec<BitSet>,
+    looking: Vec<Looking>,
+    ways: Vec<Ways>,
     pub(super) chains: Vec<ChainRules>,
+}
+
+/// The rules that look at a base.
+#[derive(Debug, Default)]
+pub(super) struct Looking {
+    /// All of them.
+    pub(super) all: BitSet,
+    /// Those that look at every name.
+    any_name: BitSet,
+    /// Those that look at this name, and at every name.
+    named: HashMap<Box<[u8]>, BitSet>,
 }
 
 /// The rules behind a sequence of transformations.
 #[derive(Debug)]
 pub(super) struct ChainRules {
     pub(super) chain: ChainId,
+    rules: Vec<u32>,
+    /// Those of them that need no literal.
+    open: Vec<Open>,
+}
+
+/// A rule that needs no literal.
+#[derive(Debug)]
+struct Open {
+    rule: u32,
+    /// It does need one in a value of plain bytes.
+    plainly: bool,
+    /// One of these bytes it needs.
+    bytes: Option<ByteSet>,
+}
+
+/// The rules that can match what a sequence of transformations, or several that change nothing, make of a value with certain kinds of
+/// bytes.
+#[derive(Debug)]
+pub(super) struct Possible {
+    pub(super) chain: ChainId,
     pub(super) rules: BitSet,
-    /// Those of them that need nothing.
+    /// Those of them that need nothing more.
     open: BitSet,
-    /// Those of them that need some byte.
+    /// Those of them that need one of these bytes.
     bytes: Vec<(u32, ByteSet)>,
 }
 
 impl Prefilter {
     pub(crate) fn build(rules: &[Filtered]) -> Self {
         let mut literals = Literals::default();
-        let mut looking = vec![BitSet::with_bound(rules.len()); Base::COUNT];
         let mut chains: Vec<ChainRules> = Vec::new();
         for (index, rule) in rules.iter().enumerate() {
             let number = u32::try_from(index).unwrap_or(u32::MAX);
             if let Needs::Literals(list) = &rule.needs {
                 list.iter().for_each(|literal| literals.add(literal, number));
             }
-            for base in &rule.bases {
-                if let Some(set) = looking.get_mut(base.index()) {
-                    set.insert(index);
-                }
-            }
+            rule.plainly.iter().flatten().for_each(|literal| literals.add(literal, number));
             for &chain in &rule.chains {
                 let position = chains.iter().position(|known| known.chain == chain).unwrap_or_else(|| {
-                    chains.push(ChainRules::empty(chain, rules.len()));
+                    chains.push(ChainRules::empty(chain));
                     chains.len() - 1
                 });
                 if let Some(entry) = chains.get_mut(position) {
-                    entry.add(number, &rule.needs);
+                    entry.add(number, rule);
                 }
             }
         }
@@ -93,7 +127,8 @@ impl Prefilter {
             automaton: automaton(&literals.texts),
             owners: literals.owners.into_iter().map(Vec::into_boxed_slice).collect(),
             rules: rules.iter().map(|rule| (rule.rule, rule.phase, rule.step)).collect(),
-            looking,
+            looking: Base::ALL.iter().map(|&base| Looking::new(base, rules)).collect(),
+            ways: rules.iter().map(|rule| rule.ways.clone()).collect(),
             chains,
         }
     }
@@ -104,8 +139,18 @@ impl Prefilter {
     }
 
     /// The rules that look at `base`, if any do.
-    pub(super) fn looking(&self, base: Base) -> Option<&BitSet> {
-        self.looking.get(base.index()).filter(|set| set.words().iter().any(|&word| word != 0))
+    pub(super) fn looking(&self, base: Base) -> Option<&Looking> {
+        self.looking.get(base.index()).filter(|looking| looking.all.words().iter().any(|&word| word != 0))
+    }
+
+    /// Whether a rule can match a value with these kinds of bytes only.
+    fn allows(&self, rule: u32, kinds: Kinds) -> bool {
+        self.ways.get(rule as usize).is_none_or(|ways| ways.allow(kinds))
+    }
+
+    /// Whether any rule of a sequence can match a value with these kinds of bytes only.
+    pub(super) fn allows_any(&self, chain: &ChainRules, kinds: Kinds) -> bool {
+        chain.rules.iter().any(|&rule| self.allows(rule, kinds))
     }
 
     /// The index of a rule by its number here.
@@ -129,42 +174,90 @@ impl Prefilter {
     }
 }
 
-impl ChainRules {
-    pub(super) fn empty(chain: ChainId, bound: usize) -> Self {
-        Self { chain, rules: BitSet::with_bound(bound), open: BitSet::with_bound(bound), bytes: Vec::new() }
-    }
-
-    fn add(&mut self, number: u32, needs: &Needs) {
-        self.rules.insert(number as usize);
-        match needs {
-            Needs::Literals(_) => {}
-            Needs::Bytes(bytes) => self.bytes.push((number, *bytes)),
-            Needs::Nothing => self.open.insert(number as usize),
+impl Looking {
+    fn new(base: Base, rules: &[Filtered]) -> Self {
+        let empty = BitSet::with_bound(rules.len());
+        let mut looking = Self { all: empty.clone(), any_name: empty.clone(), named: HashMap::new() };
+        for (index, rule) in rules.iter().enumerate() {
+            for (_, name) in rule.bases.iter().filter(|(looked_at, _)| *looked_at == base) {
+                looking.all.insert(index);
+                match name {
+                    None => looking.any_name.insert(index),
+                    Some(name) => {
+                        let name = name.to_ascii_lowercase().into_boxed_slice();
+                        looking.named.entry(name).or_insert_with(|| empty.clone()).insert(index);
+                    }
+                }
+            }
         }
+        for set in looking.named.values_mut() {
+            set.union(&looking.any_name);
+        }
+        looking
     }
 
-    /// Takes the rules of another sequence in, for values that both leave as they are.
-    pub(super) fn merge(&mut self, other: &Self) {
-        self.rules.union(&other.rules);
-        self.open.union(&other.open);
-        for entry in &other.bytes {
-            if !self.bytes.iter().any(|(rule, _)| *rule == entry.0) {
-                self.bytes.push(*entry);
+    /// The rules that look at what has this name. `folded` is for its lower case.
+    pub(super) fn at(&self, name: &[u8], folded: &mut Vec<u8>) -> &BitSet {
+        if self.named.is_empty() {
+            return &self.all;
+        }
+        folded.clear();
+        folded.extend(name.iter().map(u8::to_ascii_lowercase));
+        self.named.get(folded.as_slice()).unwrap_or(&self.any_name)
+    }
+}
+
+impl ChainRules {
+    const fn empty(chain: ChainId) -> Self {
+        Self { chain, rules: Vec::new(), open: Vec::new() }
+    }
+
+    fn add(&mut self, number: u32, rule: &Filtered) {
+        self.rules.push(number);
+        let bytes = match &rule.needs {
+            Needs::Literals(_) => return,
+            // What folds the case leaves a value as it is to the eyes of the prefilter.
+            Needs::Bytes(bytes) => Some(bytes.fold_case()),
+            Needs::Nothing => None,
+        };
+        self.open.push(Open { rule: number, plainly: rule.plainly.is_some(), bytes });
+    }
+}
+
+impl Possible {
+    /// Nothing yet.
+    pub(super) fn none(prefilter: &Prefilter) -> Self {
+        let empty = BitSet::with_bound(prefilter.len());
+        Self { chain: ChainId::NONE, rules: empty.clone(), open: empty, bytes: Vec::new() }
+    }
+
+    /// Takes the rules of a sequence in that can match what it makes of a value, in which there are at most the kinds of bytes `kinds`.
+    pub(super) fn add(&mut self, prefilter: &Prefilter, chain: &ChainRules, kinds: Kinds) {
+        self.chain = chain.chain;
+        for &rule in chain.rules.iter().filter(|&&rule| prefilter.allows(rule, kinds)) {
+            self.rules.insert(rule as usize);
+        }
+        let plain = is_plain(kinds);
+        for open in chain.open.iter().filter(|open| prefilter.allows(open.rule, kinds)) {
+            match open.bytes {
+                _ if plain && open.plainly => {}
+                None => self.open.insert(open.rule as usize),
+                Some(_) if self.bytes.iter().any(|(rule, _)| *rule == open.rule) => {}
+                Some(bytes) => self.bytes.push((open.rule, bytes)),
             }
         }
     }
 
-    /// Adds the rules of this sequence that need no literal and may match `text`.
-    pub(super) fn find(&self, text: &[u8], found: &mut [u64]) {
+    /// Adds those that look at the value, need no literal and may match `text`.
+    pub(super) fn find(&self, text: &[u8], looking: &BitSet, found: &mut [u64]) {
         for (found, open) in found.iter_mut().zip(self.open.words()) {
             *found |= open;
         }
-        if self.bytes.is_empty() {
-            return;
-        }
-        let held = ByteSet::of(text);
+        let mut held = None;
         for (rule, bytes) in &self.bytes {
-            if !bytes.is_disjoint(held) {
+            if looking.contains(*rule as usize)
+                && !bytes.is_disjoint(*held.get_or_insert_with(|| ByteSet::of(text)))
+            {
                 mark(found, *rule);
             }
         }

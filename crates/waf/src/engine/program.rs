@@ -6,6 +6,7 @@ use crate::seclang::{AllowScope, BodyProcessorName, EngineMode, Variable};
 
 use super::bits::BitSet;
 use super::chains::{ChainId, Chains};
+use super::compile::Feed;
 use super::detect::{Exclusion, Which};
 use super::items::Base;
 use super::prefilter::Prefilter;
@@ -57,6 +58,8 @@ pub(crate) struct Rule {
     pub(crate) effects: Box<[Effect]>,
     /// The next link.
     pub(crate) next: Option<u32>,
+    /// What it is there for, when that is nothing but the next link.
+    pub(crate) feed: Option<Box<Feed>>,
     pub(crate) disruption: Disruption,
     /// The step of the same phase at which to go on after a match.
     pub(crate) skip_to: Option<u32>,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::builtin::Detector;
@@ -13,6 +13,7 @@ use super::collections::Collections;
 use super::program::{Program, RuleOperator};
 use super::settings::Settings;
 use super::transaction::Transaction;
+use super::working::Shelf;
 use super::{Loaded, compile};
 
 /// Loaded rules, compiled. Cheap to clone: clones share everything, persistent collections included.
@@ -158,11 +159,18 @@ impl Ruleset {
                 program,
                 collections: Collections::default(),
                 detector,
-                pool: Mutex::new(Vec::new()),
+                states: Shelf::default(),
+                working: Shelf::default(),
+                memos: Default::default(),
             }),
             summaries,
             warnings,
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn loaded(&self) -> &Loaded {
+        &self.loaded
     }
 
     /// Begins the transaction of one request.

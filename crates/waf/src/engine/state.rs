@@ -48,6 +48,13 @@ pub(crate) struct Scratch {
     pub(crate) name: Vec<u8>,
 }
 
+impl Scratch {
+    /// Bytes of memory.
+    pub(crate) const fn size(&self) -> usize {
+        self.value.capacity() + self.argument.capacity() + self.text.capacity() + self.name.capacity()
+    }
+}
+
 /// What rules changed about the transaction itself.
 #[derive(Debug)]
 pub(crate) struct Controls {
@@ -163,14 +170,9 @@ impl State {
         self.now = now;
         self.client = client;
         self.items.clear();
-        self.transformed.clear();
-        for (hits, prefilter) in self.hits.iter_mut().zip(&program.prefilters) {
-            hits.clear(prefilter);
-        }
         self.tx.reset(&program.initial);
         self.environment.clear();
         self.opened.clear();
-        self.matched.begin_rule();
         self.matches.clear();
         let controls = &mut self.controls;
         controls.engine = program.settings.engine;

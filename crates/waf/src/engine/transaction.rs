@@ -17,6 +17,7 @@ use super::report::RuleMatch;
 use super::request_body::{self, BodyBuffers};
 use super::state::State;
 use super::tx::{TxKey, write_number};
+use super::working::Working;
 use super::{Interruption, Loaded};
 
 /// One request and its response on their way through the rules of a [`Ruleset`](super::Ruleset).
@@ -35,15 +36,14 @@ pub struct Transaction {
 #[derive(Debug)]
 pub(crate) struct Pooled {
     pub(crate) state: State,
+    /// What was in the state before a phase began; none while no phase runs.
+    aside: Option<Box<Working>>,
     pairs: Pairs,
     body: BodyBuffers,
     /// Head fields in the order of their arrival, until the head is complete.
     fields: Pairs,
     fields_of_response: Pairs,
 }
-
-/// How many finished states are kept for reuse.
-const POOL: usize = 64;
 
 impl Transaction {
     pub(crate) fn begin(
@@ -52,14 +52,14 @@ impl Transaction {
         server: SocketAddr,
         now: SystemTime,
     ) -> Self {
-        let pooled = loaded.pool.try_lock().ok().and_then(|mut pool| pool.pop());
-        let mut pooled = match pooled {
+        let mut pooled = match loaded.states.take() {
             Some(mut pooled) => {
                 pooled.state.reset(&loaded.program, client, now);
                 pooled
             }
             None => Box::new(Pooled {
                 state: State::new(&loaded.program, client, now),
+                aside: None,
                 pairs: Pairs::new(),
                 body: BodyBuffers::default(),
                 fields: Pairs::new(),
@@ -192,7 +192,9 @@ impl Transaction {
             request_body::read(&loaded.program, state, pairs, buffers, fields, seen);
         }
         self.run(1);
-        self.detect(detect::values)
+        let interruption = self.detect(detect::values);
+        self.rest();
+        interruption
     }
 
     /// The response's status and protocol.
@@ -264,12 +266,15 @@ impl Transaction {
             }
             self.set(Base::ResponseBody, body.get(..limit).unwrap_or(body));
         }
-        self.run(3)
+        let interruption = self.run(3);
+        self.rest();
+        interruption
     }
 
     /// Runs phase 5, logging, which no interruption stops.
     pub fn finish(&mut self) {
         self.run(4);
+        self.rest();
     }
 
     /// Every rule that matched so far and is to be logged, in order.
@@ -330,9 +335,16 @@ impl Transaction {
 
     fn run(&mut self, phase: usize) -> Option<Interruption> {
         let pooled = self.state.as_deref_mut()?;
+        pooled.aside.get_or_insert_with(|| {
+            let mut working = self.loaded.working.take().unwrap_or_default();
+            working.clear(&self.loaded.program);
+            working.swap(&mut pooled.state);
+            working
+        });
         Run {
             program: &self.loaded.program,
             collections: &self.loaded.collections,
+            memos: &self.loaded.memos,
             state: &mut pooled.state,
         }
         .phase(phase);
@@ -340,18 +352,31 @@ impl Transaction {
     }
 }
 
-impl Drop for Transaction {
-    fn drop(&mut self) {
-        if let (Some(pooled), Ok(mut pool)) = (self.state.take(), self.loaded.pool.try_lock())
-            && pool.len() < POOL
-            && pooled.state.items.bytes().len() < LARGEST_KEPT
-        {
-            pool.push(pooled);
+impl Transaction {
+    /// Gives back what phases work with, before others have their turn.
+    fn rest(&mut self) {
+        let Some(pooled) = self.state.as_deref_mut() else { return };
+        if let Some(mut working) = pooled.aside.take() {
+            working.swap(&mut pooled.state);
+            if working.size() < LARGEST_KEPT {
+                self.loaded.working.put(working);
+            }
         }
     }
 }
 
-/// States that held more than this are not kept: a few large bodies are not to pin memory.
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        self.rest();
+        if let Some(pooled) = self.state.take()
+            && pooled.state.items.bytes().len() < LARGEST_KEPT
+        {
+            self.loaded.states.put(pooled);
+        }
+    }
+}
+
+/// What held more than this is not kept: a few large bodies are not to pin memory.
 const LARGEST_KEPT: usize = 1 << 20;
 
 /// Adds pairs as the values of one base and their names as the values of another.

@@ -30,6 +30,11 @@ impl Transformed {
         self.latest.clear();
     }
 
+    /// Bytes of memory.
+    pub(crate) const fn size(&self) -> usize {
+        self.bytes.capacity() + self.spare.capacity() + self.second.capacity()
+    }
+
     /// Makes room for the results of `items` values.
     pub(crate) fn cover(&mut self, items: usize) {
         self.latest.resize(items, 0);

@@ -50,7 +50,7 @@ named! {
 pub use compare::{compare_expanded, takes_macros};
 
 use crate::named::named;
-use crate::pattern::{ByteSet, Captures, Outcome, Pattern, PatternError};
+use crate::pattern::{ByteSet, Captures, Outcome, Pattern, PatternError, Ways};
 use addresses::Addresses;
 use identity::Identity;
 use phrases::Phrases;
@@ -236,6 +236,35 @@ impl Operator {
             (_, OperatorName::ValidateUtf8Encoding) => Some(ByteSet::range(0x80, 0xff)),
             (Compiled::Identity(identity), _) => identity.needs(),
             _ => None,
+        }
+    }
+
+    /// As [`Self::required`], for values of [plain](crate::pattern::is_plain) bytes; `None` also when [`Self::required`] says it.
+    #[must_use]
+    pub fn plainly_required(&self) -> Option<Vec<Vec<u8>>> {
+        match &self.compiled {
+            Compiled::Pattern(pattern) => pattern.plainly_required(),
+            _ => None,
+        }
+    }
+
+    /// The kinds of bytes that a value must hold to satisfy the operator.
+    #[must_use]
+    pub fn ways(&self) -> Ways {
+        use OperatorName as Name;
+        match (&self.compiled, self.name) {
+            (Compiled::Pattern(pattern), _) => pattern.ways().clone(),
+            (Compiled::Phrases(phrases), _) => phrases.ways().clone(),
+            (
+                Compiled::Text(argument),
+                Name::BeginsWith
+                | Name::Contains
+                | Name::ContainsWord
+                | Name::EndsWith
+                | Name::StrEq
+                | Name::StrMatch,
+            ) => Ways::text(argument),
+            _ => self.needs().map_or_else(Ways::any, Ways::one_of),
         }
     }
 }

@@ -1,13 +1,14 @@
 //! `pm` and `pmFromFile`: one of many phrases, without regard to ASCII case.
 
 use super::{DataFiles, OperatorError};
-use crate::pattern::Captures;
+use crate::pattern::{Captures, Ways};
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 #[derive(Debug)]
 pub(super) struct Phrases {
     automaton: AhoCorasick,
     required: Option<Vec<Vec<u8>>>,
+    ways: Ways,
 }
 
 impl Phrases {
@@ -42,7 +43,8 @@ impl Phrases {
             .build(&phrases)
             .map_err(|error| OperatorError::new(format!("too many phrases: {error}"), 0))?;
         let selective = !phrases.is_empty() && phrases.iter().all(|phrase| phrase.len() > 1);
-        Ok(Self { automaton, required: selective.then_some(phrases) })
+        let ways = phrases.iter().fold(Ways::none(), |all, phrase| all.or(&Ways::text(phrase)));
+        Ok(Self { automaton, ways, required: selective.then_some(phrases) })
     }
 
     pub(super) fn matches(&self, value: &[u8], capture: bool, captures: &mut Captures) -> bool {
@@ -56,6 +58,10 @@ impl Phrases {
 
     pub(super) fn required(&self) -> Option<Vec<Vec<u8>>> {
         self.required.clone()
+    }
+
+    pub(super) const fn ways(&self) -> &Ways {
+        &self.ways
     }
 }
 

@@ -46,6 +46,13 @@ impl ByteSet {
         Self([a | e, b | f, c | g, d | h])
     }
 
+    /// What is in both.
+    #[must_use]
+    pub fn intersection(self, other: Self) -> Self {
+        let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
+        Self([a & e, b & f, c & g, d & h])
+    }
+
     /// What is in neither.
     #[must_use]
     pub fn complement(self) -> Self {

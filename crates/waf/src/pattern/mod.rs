@@ -6,8 +6,11 @@ mod fancy;
 mod linear;
 mod node;
 mod required;
+mod ways;
 
 pub use bytes::ByteSet;
+pub(crate) use ways::KINDS;
+pub use ways::{Kinds, Ways};
 
 use fancy::Fancy;
 use linear::Linear;
@@ -25,6 +28,8 @@ const KEPT_GROUPS: usize = 10;
 pub struct Pattern {
     matcher: Matcher,
     required: Option<Vec<Vec<u8>>>,
+    plainly_required: Option<Vec<Vec<u8>>>,
+    ways: Ways,
 }
 
 #[derive(Debug, Clone)]
@@ -62,11 +67,17 @@ impl Pattern {
     pub fn new(source: &str) -> Result<Self, PatternError> {
         let node = dialect::parse(source)?;
         let required = required::required(&node);
+        let plainly_required = match ways::restricted(&node, plain_bytes()) {
+            _ if required.is_some() => None,
+            Some(plain) => required::required(&plain),
+            None => Some(Vec::new()),
+        };
+        let ways = ways::ways(&node);
         let matcher = match linear::hir(&node) {
             Some(hir) => Matcher::Linear(Linear::new(&hir)?),
             None => Matcher::Fancy(Fancy::new(&node)?),
         };
-        Ok(Self { matcher, required })
+        Ok(Self { matcher, required, plainly_required, ways })
     }
 
     /// Whether it matches anywhere in `value`. A budget that is exceeded is no match, as in ModSecurity; who wants to refuse
@@ -114,4 +125,33 @@ impl Pattern {
     pub fn required(&self) -> Option<Vec<Vec<u8>>> {
         self.required.clone()
     }
+
+    /// The same for values without [marks](is_plain) that serve to take words apart. Where [`Self::required`] finds nothing, because
+    /// a pattern allows such marks between any two letters, this still does.
+    #[must_use]
+    pub fn plainly_required(&self) -> Option<Vec<Vec<u8>>> {
+        self.plainly_required.clone()
+    }
+
+    /// The kinds of bytes that a value must hold.
+    #[must_use]
+    pub const fn ways(&self) -> &Ways {
+        &self.ways
+    }
+}
+
+/// What evasions put between the letters of a word, or write a letter with.
+const MARKS: &[u8] = b"\"'`()[]{}<>\\$|&%^\x7f";
+
+/// Whether a value holds no byte that evasions take words apart with: most of what people write.
+#[must_use]
+pub fn is_plain(kinds: Kinds) -> bool {
+    !kinds.meets(Kinds::of(MARKS).union(Kinds::of_byte(0)).union(Kinds::of_byte(b'\t')))
+}
+
+fn plain_bytes() -> ByteSet {
+    let plain = |byte: &u8| is_plain(Kinds::of_byte(*byte));
+    let mut bytes = ByteSet::NONE;
+    (0..=255).filter(plain).for_each(|byte| bytes.insert(byte));
+    bytes
 }

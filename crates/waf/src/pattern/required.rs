@@ -8,8 +8,8 @@ use super::bytes::ByteSet;
 use super::node::Node;
 
 /// Sets beyond this are cut: a prefilter over hundreds of rules adds them all up.
-const MAX_STRINGS: usize = 256;
-const MAX_TOTAL: usize = 4096;
+const MAX_STRINGS: usize = 1024;
+const MAX_TOTAL: usize = 16384;
 /// Longer is not more selective.
 const MAX_LENGTH: usize = 24;
 /// Classes of more bytes, letters folded, are inexact.

@@ -1,6 +1,7 @@
 //! Which kinds of bytes a value holds, and which transformations care.
 
 use super::Transformation;
+use crate::pattern::{KINDS, Kinds};
 
 /// Which kinds of bytes a value holds. A transformation that only ever touches bytes that a value does not hold need not run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,7 +43,10 @@ const TRAILING_SPACE: u32 = 1 << 28;
 
 const WHITESPACE: u32 = SPACE | OTHER_SPACE;
 
-static CLASSES: [u32; 256] = classes();
+/// Of each byte its classes, and above them its kind as patterns tell them.
+static CLASSES: [u64; 256] = classes();
+const KINDS_ABOVE: u32 = 23;
+const _: () = assert!(KINDS_ABOVE + KINDS <= u64::BITS, "classes and kinds share a word");
 
 const fn class(byte: u8) -> u32 {
     let named = match byte {
@@ -77,26 +81,32 @@ const fn class(byte: u8) -> u32 {
     named | url | parity
 }
 
-const fn classes() -> [u32; 256] {
+const fn classes() -> [u64; 256] {
     let mut table = [0; 256];
-    let mut rest: &mut [u32] = &mut table;
+    let mut rest: &mut [u64] = &mut table;
     let mut byte = 0;
     while let [first, tail @ ..] = rest {
-        *first = class(byte);
+        *first = class(byte) as u64 | Kinds::of_byte(byte).bits() << KINDS_ABOVE;
         byte = byte.wrapping_add(1);
         rest = tail;
     }
     table
 }
 
-fn class_of(byte: u8) -> u32 {
-    CLASSES.get(usize::from(byte)).copied().unwrap_or(u32::MAX)
+fn class_of(byte: u8) -> u64 {
+    CLASSES.get(usize::from(byte)).copied().unwrap_or(u64::MAX)
 }
 
 impl Contents {
     /// What `value` holds: one pass over it.
     #[must_use]
     pub fn of(value: &[u8]) -> Self {
+        Self::and_kinds(value).0
+    }
+
+    /// What `value` holds, as transformations and as patterns tell it: one pass over it.
+    #[must_use]
+    pub fn and_kinds(value: &[u8]) -> (Self, Kinds) {
         let mut all = 0;
         let mut meeting = 0;
         let mut previous = 0;
@@ -107,25 +117,31 @@ impl Contents {
             previous = class;
         }
         let first = value.first().map_or(0, |byte| class_of(*byte));
+        let classes = |packed: u64| (packed & ((1 << KINDS_ABOVE) - 1)) as u32;
+        let mut facts = classes(all);
         for (present, fact) in [
-            (meeting & SPACE, TWO_SPACES),
-            (meeting & DASH, TWO_DASHES),
-            (meeting & SEGMENT, TWO_SEGMENT),
+            (classes(meeting) & SPACE, TWO_SPACES),
+            (classes(meeting) & DASH, TWO_DASHES),
+            (classes(meeting) & SEGMENT, TWO_SEGMENT),
             (u32::from(value == b"."), LONE_DOT),
-            (first & WHITESPACE, LEADING_SPACE),
-            (previous & WHITESPACE, TRAILING_SPACE),
+            (classes(first) & WHITESPACE, LEADING_SPACE),
+            (classes(previous) & WHITESPACE, TRAILING_SPACE),
         ] {
             if present != 0 {
-                all |= fact;
+                facts |= fact;
             }
         }
-        Self(all)
+        (Self(facts), Kinds::from_bits(all >> KINDS_ABOVE))
     }
 
     /// What two values hold between them. It says nothing about one that is put together of both.
     #[must_use]
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    pub(crate) const fn bits(self) -> u64 {
+        self.0 as u64
     }
 
     const fn any(self, classes: u32) -> bool {
@@ -180,4 +196,52 @@ impl Transformation {
             Self::Utf8ToUnicode => contents.any(HIGH | NUL),
         }
     }
+
+    /// The kinds of bytes that can be in the result for a value with bytes of the kinds `held`, besides those.
+    #[must_use]
+    pub const fn brings(self, held: Kinds) -> Kinds {
+        const BLANK: Kinds = Kinds::of_byte(b' ');
+        match self {
+            Self::Base64Decode
+            | Self::Base64DecodeExt
+            | Self::Base64Encode
+            | Self::HexDecode
+            | Self::HexEncode
+            | Self::Length
+            | Self::Md5
+            | Self::ParityEven7bit
+            | Self::ParityOdd7bit
+            | Self::ParityZero7bit
+            | Self::Sha1
+            | Self::UrlEncode => Kinds::ALL,
+            Self::CssDecode | Self::EscapeSeqDecode | Self::JsDecode => all_if(held, b"\\"),
+            Self::HtmlEntityDecode => all_if(held, b"&"),
+            Self::UrlDecode | Self::UrlDecodeUni => all_if(held, b"%").union(BLANK),
+            Self::Utf8ToUnicode => all_if(held, b"\0\x80"),
+            Self::SqlHexDecode => all_if(held, b"0"),
+            Self::CmdLine | Self::CompressWhitespace | Self::ReplaceComments | Self::ReplaceNulls => BLANK,
+            Self::RemoveComments => BLANK.union(Kinds::of_byte(0)),
+            Self::NormalizePathWin => Kinds::of_byte(b'/'),
+            Self::Lowercase
+            | Self::NormalizePath
+            | Self::RemoveCommentsChar
+            | Self::RemoveNulls
+            | Self::RemoveWhitespace
+            | Self::Trim
+            | Self::TrimLeft
+            | Self::TrimRight
+            | Self::Uppercase => Kinds::NONE,
+        }
+    }
+}
+
+/// Everything, if a byte of the kind of one of `bytes` is held.
+const fn all_if(held: Kinds, mut bytes: &[u8]) -> Kinds {
+    while let [byte, rest @ ..] = bytes {
+        if held.meets(Kinds::of_byte(*byte)) {
+            return Kinds::ALL;
+        }
+        bytes = rest;
+    }
+    Kinds::NONE
 }

@@ -2,6 +2,8 @@
 
 use proptest::prelude::*;
 
+use crate::pattern::Kinds;
+
 use super::{Contents, Transformation};
 
 /// The value that a rule sees after the transformation.
@@ -187,4 +189,19 @@ fn paths() {
     }
     assert_eq!(windows("c:\\a\\\\\\b/..\\c"), "c:/a/c");
     assert_eq!(windows("\\a\\..\\"), "/");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4000))]
+
+    #[test]
+    fn nothing_comes_out_that_was_neither_in_nor_brought(
+        value in proptest::collection::vec(proptest::sample::select(b"aA09 +%26u&#x;lt\\./*-<!\0\xc2\xa0\xe9'\",;^(=\t".to_vec()), 0..16),
+    ) {
+        let held = Kinds::of(&value);
+        for transformation in Transformation::ALL {
+            let output = Kinds::of(&applied(*transformation, &value));
+            prop_assert!(held.union(transformation.brings(held)).holds(output), "{}", transformation.name());
+        }
+    }
 }

@@ -2,10 +2,13 @@
 
 mod draft;
 mod effects;
+mod feeds;
 mod rule;
 mod specialise;
 mod texts;
 
+use crate::operator::Operator;
+use crate::pattern::Ways;
 use crate::seclang::{Action, Directive, Document, Located, Span, Target, Variable};
 
 use super::bits::BitSet;
@@ -13,10 +16,11 @@ use super::chains::{ChainId, Chains};
 use super::detect::{Exclusion, Which};
 use super::items::Base;
 use super::prefilter::{Filtered, Needs, Prefilter};
-use super::program::{Program, Rule, RuleOperator, Selector};
+use super::program::{self, Program, Rule, RuleOperator, Selector};
 use super::settings::Settings;
 use super::tx::{Tx, TxNames};
 use draft::{Defaults, Draft, Drafts};
+pub(crate) use feeds::Feed;
 
 /// Something wrong with rules that were understood word by word.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -203,6 +207,7 @@ impl Compilation<'_> {
         };
         resolve_slots(&mut program);
         specialise::specialise(&mut program);
+        feeds::find(&mut program);
         arrange(&mut program);
         Ok(program)
     }
@@ -259,8 +264,10 @@ fn filtered(rules: &mut [Rule], phases: &[Vec<u32>; 5], which: &[usize], chains:
                 phase,
                 step,
                 needs,
+                plainly: rule.operator().and_then(Operator::plainly_required),
+                ways: rule.operator().map_or_else(Ways::any, Operator::ways),
                 chains: looked_after(rule, chains),
-                bases: rule.targets.iter().flat_map(|target| target.bases).copied().collect(),
+                bases: rule.targets.iter().flat_map(program::Target::named_bases).collect(),
             });
         }
     }
@@ -285,6 +292,27 @@ impl Rule {
             }
             _ => None,
         }
+    }
+}
+
+impl Rule {
+    /// The operator that a value must satisfy for the rule to match.
+    fn operator(&self) -> Option<&Operator> {
+        match &self.operator {
+            RuleOperator::Fixed(operator) if !self.negated => Some(operator),
+            _ => None,
+        }
+    }
+}
+
+impl program::Target {
+    /// Where it looks, and at which name if it is one.
+    fn named_bases(&self) -> impl Iterator<Item = (Base, Option<Box<[u8]>>)> {
+        let name = match &self.selector {
+            Selector::Name(name) => Some(name),
+            _ => None,
+        };
+        self.bases.iter().map(move |&base| (base, name.cloned()))
     }
 }
 

@@ -57,6 +57,7 @@ impl Building<'_> {
             capture: draft.actions.iter().any(|action| action.value == Action::Capture),
             effects: effects.into(),
             next: draft.next.and_then(|next| u32::try_from(next).ok()),
+            feed: None,
             disruption,
             skip_to,
             report: self.report(draft),

@@ -94,8 +94,13 @@ impl Pass<'_> {
             return Fate::Remains;
         }
         let before = Tx::copy(&self.state.tx);
-        let matches = Run { program: self.program, collections: &Collections::default(), state: self.state }
-            .chain(rule, index);
+        let matches = Run {
+            program: self.program,
+            collections: &Collections::default(),
+            memos: &Default::default(),
+            state: self.state,
+        }
+        .chain(rule, index);
         let is_silent = !rule.report.log && matches!(rule.disruption, Disruption::Pass);
         let skips_safely = rule.skip_to.is_none() || self.may_leave_out(rule, index);
         if matches && !(is_silent && skips_safely) {
