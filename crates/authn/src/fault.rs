@@ -65,6 +65,8 @@ impl Fault {
         Self { reason: Reason::InvalidCertificate, cause }
     }
 
+    pub(crate) const UNKNOWN_KEY: Self = Self { reason: Reason::InvalidToken, cause: "unknown_kid" };
+
     pub(crate) const fn token(cause: &'static str) -> Self {
         Self { reason: Reason::InvalidToken, cause }
     }

@@ -16,14 +16,16 @@ mod header;
 mod raw;
 mod step;
 mod token;
+mod verification;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_core::{Principal, Timestamp};
-use portcullis_oidc::{Algorithm, Candidates, Generation, KeySource};
+use portcullis_oidc::{Algorithm, Generation, KeySource};
 
 pub use raw::{RawJwt, RawKeys};
+pub use verification::{Content, Unverified, Verification};
 
 use crate::fault::{Failure, Fault, Need};
 use crate::method::MethodId;
@@ -64,16 +66,22 @@ impl JwtMethod {
 
     /// Whoever the token speaks of, and the generation of the keys that say so. The signature is checked
     /// before the claims are looked at.
-    fn verify(&self, token: &Token<'_>, now: Timestamp) -> Result<(Principal, Generation), Failure> {
+    /// `length` is that of the whole token.
+    fn verify(
+        &self,
+        token: &Token<'_>,
+        length: usize,
+        now: Timestamp,
+    ) -> Result<(Principal, Generation), Failure> {
+        if length > self.max_token {
+            return Err(Fault::token("too_long").into());
+        }
         let generation = self.verify_signature(token, now)?;
         let principal = self.claims.principal(token.claims()?, &self.name, now)?;
         Ok((principal, generation))
     }
 
     fn verify_signature(&self, token: &Token<'_>, now: Timestamp) -> Result<Generation, Failure> {
-        if token.len() > self.max_token {
-            return Err(Fault::token("too_long").into());
-        }
         if !self.algorithms.contains(&token.algorithm) {
             return Err(Fault::token("algorithm").into());
         }
@@ -83,16 +91,11 @@ impl JwtMethod {
         let Ok(published) = self.keys.current(now) else {
             return Err(self.without_keys(Fault::KEYS_UNAVAILABLE, now));
         };
-        let key_id = token.key_id.as_deref();
-        match published.keys.lookup(key_id, token.algorithm) {
-            Candidates::UnknownId => return Err(self.without_keys(Fault::token("unknown_kid"), now)),
-            Candidates::WrongAlgorithm => return Err(Fault::token("algorithm").into()),
-            Candidates::Some => {}
+        match token.verify(&published.keys) {
+            Ok(()) => Ok(published.generation),
+            Err(Fault::UNKNOWN_KEY) => Err(self.without_keys(Fault::UNKNOWN_KEY, now)),
+            Err(fault) => Err(fault.into()),
         }
-        if !published.keys.verify(key_id, token.algorithm, token.signed, &token.signature) {
-            return Err(Fault::token("signature").into());
-        }
-        Ok(published.generation)
     }
 
     /// The key may be so new that it has not been fetched; but after a fetch there is none for a while.

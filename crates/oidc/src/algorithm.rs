@@ -30,6 +30,8 @@ pub enum Algorithm {
     Es256,
     /// ECDSA on P-384 with SHA-384.
     Es384,
+    /// ECDSA on P-521 with SHA-512.
+    Es512,
     /// EdDSA on Ed25519.
     #[serde(rename = "EdDSA")]
     EdDsa,
@@ -46,13 +48,15 @@ pub enum KeyKind {
     P256,
     /// A public key on P-384.
     P384,
+    /// A public key on P-521.
+    P521,
     /// A public key on Ed25519.
     Ed25519,
 }
 
 impl Algorithm {
     /// Every algorithm.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Hs256,
         Self::Hs384,
         Self::Hs512,
@@ -64,6 +68,7 @@ impl Algorithm {
         Self::Ps512,
         Self::Es256,
         Self::Es384,
+        Self::Es512,
         Self::EdDsa,
     ];
 
@@ -82,6 +87,7 @@ impl Algorithm {
             Self::Ps512 => "PS512",
             Self::Es256 => "ES256",
             Self::Es384 => "ES384",
+            Self::Es512 => "ES512",
             Self::EdDsa => "EdDSA",
         }
     }
@@ -100,6 +106,7 @@ impl Algorithm {
             Self::Rs256 | Self::Rs384 | Self::Rs512 | Self::Ps256 | Self::Ps384 | Self::Ps512 => KeyKind::Rsa,
             Self::Es256 => KeyKind::P256,
             Self::Es384 => KeyKind::P384,
+            Self::Es512 => KeyKind::P521,
             Self::EdDsa => KeyKind::Ed25519,
         }
     }
@@ -128,6 +135,7 @@ impl Algorithm {
             Self::Ps512 => &signature::RSA_PSS_2048_8192_SHA512,
             Self::Es256 => &signature::ECDSA_P256_SHA256_FIXED,
             Self::Es384 => &signature::ECDSA_P384_SHA384_FIXED,
+            Self::Es512 => &signature::ECDSA_P521_SHA512_FIXED,
             Self::EdDsa => &signature::ED25519,
         })
     }
@@ -152,6 +160,7 @@ impl KeyKind {
             Self::Rsa => "RSA key",
             Self::P256 => "P-256 key",
             Self::P384 => "P-384 key",
+            Self::P521 => "P-521 key",
             Self::Ed25519 => "Ed25519 key",
         }
     }
@@ -173,7 +182,7 @@ mod tests {
             let json = serde_json::to_string(&algorithm).unwrap();
             assert_eq!(json, format!("\"{}\"", algorithm.name()));
         }
-        for name in ["none", "None", "NONE", "nOnE", "", "rs256", "EDDSA", "RS256 ", "ES512"] {
+        for name in ["none", "None", "NONE", "nOnE", "", "rs256", "EDDSA", "RS256 ", "ES256K"] {
             assert_eq!(Algorithm::from_name(name), None, "{name}");
         }
     }

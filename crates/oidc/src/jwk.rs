@@ -2,8 +2,8 @@
 
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, EcdsaVerificationAlgorithm, ParsedPublicKey,
-    RsaPublicKeyComponents, VerificationAlgorithm,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519,
+    EcdsaVerificationAlgorithm, ParsedPublicKey, RsaPublicKeyComponents, VerificationAlgorithm,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -30,17 +30,32 @@ struct RawJwk {
     e: Option<String>,
     x: Option<String>,
     y: Option<String>,
+    k: Option<String>,
+}
+
+/// Who may read a document with keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Readership {
+    /// Everybody: a shared secret in it is none.
+    Public,
+    /// Whoever has the file.
+    Private,
 }
 
 /// The key that `value` describes, or why it is of no use here.
-pub(crate) fn parse(value: Value) -> Result<VerifyingKey, String> {
+pub(crate) fn parse(value: Value, readership: Readership) -> Result<VerifyingKey, String> {
     let jwk: RawJwk = serde_json::from_value(value).map_err(|error| format!("not a JWK: {error}"))?;
     check_purpose(&jwk)?;
     if jwk.kid.as_ref().is_some_and(|kid| kid.is_empty() || kid.len() > MAX_KEY_ID) {
         return Err(format!("its `kid` is empty or longer than {MAX_KEY_ID} bytes"));
     }
-    let der = public_key_info(&jwk)?;
-    let key = VerifyingKey::from_public_key_info(jwk.kid.clone(), &der).map_err(|error| error.to_string())?;
+    let key = if jwk.kty == "oct" && readership == Readership::Private {
+        let secret = decode("k", jwk.k.as_deref())?;
+        VerifyingKey::from_shared_secret(jwk.kid.clone(), &secret)
+    } else {
+        VerifyingKey::from_public_key_info(jwk.kid.clone(), &public_key_info(&jwk)?)
+    };
+    let key = key.map_err(|error| error.to_string())?;
     match jwk.alg.as_deref() {
         None => Ok(key),
         Some(name) => {
@@ -74,6 +89,7 @@ fn public_key_info(jwk: &RawJwk) -> Result<Vec<u8>, String> {
         }
         ("EC", Some("P-256")) => elliptic_point(&ECDSA_P256_SHA256_FIXED, 32, jwk),
         ("EC", Some("P-384")) => elliptic_point(&ECDSA_P384_SHA384_FIXED, 48, jwk),
+        ("EC", Some("P-521")) => elliptic_point(&ECDSA_P521_SHA512_FIXED, 66, jwk),
         ("OKP", Some("Ed25519")) => {
             let point = decode("x", jwk.x.as_deref())?;
             if point.len() != 32 {

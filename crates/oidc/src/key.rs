@@ -34,7 +34,7 @@ pub enum KeyError {
     #[error("the PEM text is broken")]
     BrokenPem,
     /// Not a key that this gateway verifies with.
-    #[error("neither an RSA key of 2048 to 8192 bits nor one on P-256, P-384 or Ed25519")]
+    #[error("neither an RSA key of 2048 to 8192 bits nor one on P-256, P-384, P-521 or Ed25519")]
     Unsupported,
     /// A secret that is shorter than the hash of its algorithm (RFC 7518 section 3.2).
     #[error("a secret of {bytes} bytes is too short for {algorithm}; it needs {needed} random bytes at least", algorithm = .algorithm.name())]
@@ -88,6 +88,16 @@ impl VerifyingKey {
             verifiers.push((algorithm, Verifier::Secret(Box::new(hmac::Key::new(hash, secret)))));
         }
         Ok(Self { id: None, kind, verifiers })
+    }
+
+    /// A shared secret for the HMAC algorithms that it is long enough for, under a key id.
+    pub(crate) fn from_shared_secret(id: Option<String>, secret: &[u8]) -> Result<Self, KeyError> {
+        let is_enough =
+            |algorithm: &Algorithm| algorithm.shortest_secret().is_some_and(|least| secret.len() >= least);
+        let algorithms: Vec<_> = KeyKind::Secret.algorithms().filter(is_enough).collect();
+        // For the shortest of them, if it is enough for none, so that the error says what is missing.
+        let algorithms = if algorithms.is_empty() { &[Algorithm::Hs256][..] } else { &algorithms };
+        Ok(Self { id, ..Self::from_secret(secret, algorithms)? })
     }
 
     /// A DER-encoded `SubjectPublicKeyInfo` (RFC 5280 section 4.1), under a key id.
@@ -187,7 +197,7 @@ fn kind_of(der: &[u8]) -> Option<KeyKind> {
     if PublicEncryptingKey::from_der(der).is_ok() {
         return Some(KeyKind::Rsa);
     }
-    [Algorithm::Es256, Algorithm::Es384, Algorithm::EdDsa]
+    [Algorithm::Es256, Algorithm::Es384, Algorithm::Es512, Algorithm::EdDsa]
         .into_iter()
         .find(|&algorithm| parse(algorithm, der).is_ok())
         .map(Algorithm::key_kind)

@@ -1,9 +1,10 @@
 //! The keys of one issuer.
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::jwk::MAX_KEY_ID;
+use crate::jwk::{MAX_KEY_ID, Readership};
 use crate::{Algorithm, KeyError, VerifyingKey, jwk};
 
 /// The largest JWKS document that is read. Providers publish a few kilobytes.
@@ -65,21 +66,32 @@ impl KeySet {
     /// # Errors
     /// When it is too large, not a JWKS document, or holds no usable key.
     pub fn from_jwks(document: &[u8]) -> Result<Self, KeySetError> {
-        #[derive(Deserialize)]
-        struct Document {
-            keys: Vec<Value>,
-        }
-        if document.len() > MAX_KEY_SET_BYTES {
-            return Err(KeySetError::TooLarge);
-        }
-        let document: Document =
-            serde_json::from_slice(document).map_err(|error| KeySetError::NotKeySet(error.to_string()))?;
-        if document.keys.len() > MAX_KEYS {
-            return Err(KeySetError::TooManyKeys(document.keys.len()));
+        let Document { keys } = read(document)?;
+        Self::from_values(keys, Readership::Public)
+    }
+
+    /// Reads a document that is nobody else's: a JWKS document or a single JWK, in which shared secrets have their place.
+    ///
+    /// # Errors
+    /// As [`Self::from_jwks`].
+    pub fn from_private_jwks(document: &[u8]) -> Result<Self, KeySetError> {
+        let value: Value = read(document)?;
+        let keys = if value.get("keys").is_some() {
+            let document = Document::deserialize(value);
+            document.map_err(|error| KeySetError::NotKeySet(error.to_string()))?.keys
+        } else {
+            vec![value]
+        };
+        Self::from_values(keys, Readership::Private)
+    }
+
+    fn from_values(values: Vec<Value>, readership: Readership) -> Result<Self, KeySetError> {
+        if values.len() > MAX_KEYS {
+            return Err(KeySetError::TooManyKeys(values.len()));
         }
         let (mut keys, mut skipped) = (Vec::new(), Vec::new());
-        for (position, value) in document.keys.into_iter().enumerate() {
-            match jwk::parse(value) {
+        for (position, value) in values.into_iter().enumerate() {
+            match jwk::parse(value, readership) {
                 Ok(key) => keys.push(key),
                 Err(reason) => skipped.push(SkippedKey { position, reason }),
             }
@@ -153,6 +165,18 @@ impl KeySet {
         let means_all = id.is_none_or(|id| !has_ids && is_plausible(id));
         self.keys.iter().filter(move |key| means_all || (id.is_some() && key.id() == id))
     }
+}
+
+#[derive(Deserialize)]
+struct Document {
+    keys: Vec<Value>,
+}
+
+fn read<T: DeserializeOwned>(document: &[u8]) -> Result<T, KeySetError> {
+    if document.len() > MAX_KEY_SET_BYTES {
+        return Err(KeySetError::TooLarge);
+    }
+    serde_json::from_slice(document).map_err(|error| KeySetError::NotKeySet(error.to_string()))
 }
 
 /// Whether this may be the id of a key that nobody can compare it with. Here an id is compared and nothing else, but the

@@ -63,7 +63,9 @@ impl SigningKey {
         let key = match algorithm.key_kind() {
             KeyKind::Secret => return Err(MintError::WrongKey),
             KeyKind::Rsa => Key::Rsa(RsaKeyPair::generate(KeySize::Rsa2048)?, rsa_encoding(algorithm)?),
-            KeyKind::P256 | KeyKind::P384 => Key::Ecdsa(EcdsaKeyPair::generate(curve(algorithm)?)?),
+            KeyKind::P256 | KeyKind::P384 | KeyKind::P521 => {
+                Key::Ecdsa(EcdsaKeyPair::generate(curve(algorithm)?)?)
+            }
             KeyKind::Ed25519 => Key::Ed25519(Ed25519KeyPair::generate()?),
         };
         Ok(Self { algorithm, key })
@@ -80,7 +82,9 @@ impl SigningKey {
         let key = match algorithm.key_kind() {
             KeyKind::Secret => return Err(MintError::WrongKey),
             KeyKind::Rsa => Key::Rsa(RsaKeyPair::from_pkcs8(der)?, rsa_encoding(algorithm)?),
-            KeyKind::P256 | KeyKind::P384 => Key::Ecdsa(EcdsaKeyPair::from_pkcs8(curve(algorithm)?, der)?),
+            KeyKind::P256 | KeyKind::P384 | KeyKind::P521 => {
+                Key::Ecdsa(EcdsaKeyPair::from_pkcs8(curve(algorithm)?, der)?)
+            }
             KeyKind::Ed25519 => Key::Ed25519(Ed25519KeyPair::from_pkcs8(der)?),
         };
         Ok(Self { algorithm, key })
@@ -205,6 +209,7 @@ fn curve(algorithm: Algorithm) -> Result<&'static EcdsaSigningAlgorithm, MintErr
     match algorithm {
         Algorithm::Es256 => Ok(&signature::ECDSA_P256_SHA256_FIXED_SIGNING),
         Algorithm::Es384 => Ok(&signature::ECDSA_P384_SHA384_FIXED_SIGNING),
+        Algorithm::Es512 => Ok(&signature::ECDSA_P521_SHA512_FIXED_SIGNING),
         _ => Err(MintError::WrongKey),
     }
 }

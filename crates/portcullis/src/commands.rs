@@ -8,6 +8,7 @@ pub(crate) mod keys;
 pub(crate) mod reload;
 pub(crate) mod run;
 pub(crate) mod schema;
+pub(crate) mod token;
 
 use std::path::Path;
 

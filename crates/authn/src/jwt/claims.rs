@@ -22,23 +22,16 @@ pub(crate) struct ClaimRules {
 impl ClaimRules {
     /// The principal of a token whose signature was verified.
     pub(crate) fn principal(&self, claims: Claims, method: &str, now: Timestamp) -> Result<Principal, Fault> {
-        if claims.get("iss").and_then(Value::as_str) != Some(self.issuer.as_str()) {
-            return Err(Fault::token("issuer"));
-        }
-        if !self.is_for_us(claims.get("aud")) {
-            return Err(Fault::token("audience"));
-        }
-        let subject = claims.get("sub").and_then(Value::as_str).unwrap_or_default();
-        if subject.is_empty() {
-            return Err(Fault::token("subject"));
-        }
+        is_from(&claims, &self.issuer)?;
+        is_for(&claims, &self.audiences)?;
+        let subject = subject(&claims)?;
         if claims.contains_key("cnf") {
             return Err(Fault::token("sender_constrained"));
         }
         if self.required.iter().any(|path| path.find(&claims).is_none_or(Value::is_null)) {
             return Err(Fault::token("required_claim"));
         }
-        let end = self.check_times(&claims, now)?;
+        let end = check_times(&claims, self.leeway, now)?;
 
         let mut principal = Principal::new(PrincipalKind::User, subject, method);
         principal.issuer = Some(self.issuer.clone());
@@ -48,35 +41,47 @@ impl ClaimRules {
         principal.claims = claims;
         Ok(principal)
     }
+}
 
-    /// RFC 7519 section 4.1.3: a string, or a list of strings.
-    fn is_for_us(&self, audience: Option<&Value>) -> bool {
-        let is_ours = |name: &str| self.audiences.iter().any(|ours| ours == name);
-        match audience {
-            Some(Value::String(name)) => is_ours(name),
-            Some(Value::Array(names)) => {
-                names.iter().all(Value::is_string) && names.iter().filter_map(Value::as_str).any(is_ours)
-            }
-            _ => false,
+/// Whether the token is `issuer`'s.
+pub(crate) fn is_from(claims: &Claims, issuer: &str) -> Result<(), Fault> {
+    let is_theirs = claims.get("iss").and_then(Value::as_str) == Some(issuer);
+    is_theirs.then_some(()).ok_or(Fault::token("issuer"))
+}
+
+/// Whether the token is for one of `audiences`. RFC 7519 section 4.1.3: a string, or a list of strings.
+pub(crate) fn is_for(claims: &Claims, audiences: &[String]) -> Result<(), Fault> {
+    let is_ours = |name: &str| audiences.iter().any(|ours| ours == name);
+    let is_for_us = match claims.get("aud") {
+        Some(Value::String(name)) => is_ours(name),
+        Some(Value::Array(names)) => {
+            names.iter().all(Value::is_string) && names.iter().filter_map(Value::as_str).any(is_ours)
         }
-    }
+        _ => false,
+    };
+    is_for_us.then_some(()).ok_or(Fault::token("audience"))
+}
 
-    /// The moment from which the token is refused: `exp` with the leeway. RFC 7519 section 4.1.4 asks that
-    /// `exp` itself be no longer within.
-    fn check_times(&self, claims: &Claims, now: Timestamp) -> Result<Timestamp, Fault> {
-        let latest = now.plus(self.leeway);
-        for (name, fault) in [("nbf", Fault::token("not_before")), ("iat", Fault::token("issued_in_future"))]
+/// Whom the token speaks of.
+pub(crate) fn subject(claims: &Claims) -> Result<&str, Fault> {
+    let subject = claims.get("sub").and_then(Value::as_str).unwrap_or_default();
+    if subject.is_empty() { Err(Fault::token("subject")) } else { Ok(subject) }
+}
+
+/// The moment from which the token is refused: `exp` with the leeway. RFC 7519 section 4.1.4 asks that
+/// `exp` itself be no longer within.
+pub(crate) fn check_times(claims: &Claims, leeway: Duration, now: Timestamp) -> Result<Timestamp, Fault> {
+    let latest = now.plus(leeway);
+    for (name, fault) in [("nbf", Fault::token("not_before")), ("iat", Fault::token("issued_in_future"))] {
+        if let Some(value) = claims.get(name)
+            && numeric_date(value).ok_or(Fault::token("malformed_time"))? > latest
         {
-            if let Some(value) = claims.get(name)
-                && numeric_date(value).ok_or(Fault::token("malformed_time"))? > latest
-            {
-                return Err(fault);
-            }
+            return Err(fault);
         }
-        let expires = claims.get("exp").ok_or(Fault::token("no_expiry"))?;
-        let end = numeric_date(expires).ok_or(Fault::token("malformed_time"))?.plus(self.leeway);
-        if now >= end { Err(Fault::EXPIRED) } else { Ok(end) }
     }
+    let expires = claims.get("exp").ok_or(Fault::token("no_expiry"))?;
+    let end = numeric_date(expires).ok_or(Fault::token("malformed_time"))?.plus(leeway);
+    if now >= end { Err(Fault::EXPIRED) } else { Ok(end) }
 }
 
 /// A claim by its name, or by a path of names with dots between them.

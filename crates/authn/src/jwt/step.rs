@@ -63,7 +63,7 @@ impl JwtStep {
         }
         let token = Token::parse(text)?;
         let method = self.choose(&token)?;
-        let (principal, generation) = method.verify(&token, head.now)?;
+        let (principal, generation) = method.verify(&token, text.len(), head.now)?;
         let principal = Arc::new(principal);
         cache.insert(digest, Verified { method: method.id, generation, principal: Arc::clone(&principal) });
         Ok(Some(principal))

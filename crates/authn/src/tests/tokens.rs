@@ -76,7 +76,7 @@ fn tokens_of_another_implementation_verify() {
 
 #[test]
 fn keys_survive_the_way_through_pem() {
-    for algorithm in [Algorithm::Rs256, Algorithm::Es384, Algorithm::EdDsa] {
+    for algorithm in [Algorithm::Rs256, Algorithm::Es384, Algorithm::Es512, Algorithm::EdDsa] {
         let original = SigningKey::generate(algorithm).unwrap();
         let private = original.private_pem().unwrap();
         let copy = SigningKey::from_pem(private.expose(), algorithm).unwrap();

@@ -68,7 +68,8 @@ fn keys_of_no_use_are_skipped_with_the_reason() {
         (rsa_jwk(json!({ "n": format!("{MODULUS}==") })), "base64url"),
         (json!({ "kty": "RSA", "e": "AQAB" }), "`n` is missing"),
         (json!({ "kty": "oct", "k": "c2VjcmV0" }), "shared secret"),
-        (json!({ "kty": "EC", "crv": "P-521", "x": "AA", "y": "AA" }), "not supported"),
+        (json!({ "kty": "EC", "crv": "P-521", "x": "AA", "y": "AA" }), "66 bytes"),
+        (json!({ "kty": "EC", "crv": "secp256k1", "x": "AA", "y": "AA" }), "not supported"),
         (json!({ "kty": "EC", "crv": "P-256", "x": "AA", "y": "AA" }), "32 bytes"),
         (
             json!({ "kty": "EC", "crv": "P-256", "x": URL_SAFE_NO_PAD.encode([1; 32]), "y": URL_SAFE_NO_PAD.encode([2; 32]) }),

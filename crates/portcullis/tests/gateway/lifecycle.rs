@@ -10,12 +10,17 @@ mod findings;
 mod operator;
 mod rehearsal;
 mod reload;
+<<<<<<< HEAD
 mod store;
+=======
+mod token;
+>>>>>>> 65f4772 (token verify and token mint: what a token says, why it is refused, and one to try things with; ES512)
 mod waf;
 mod waf_rules;
 mod waf_suggest;
 mod waf_tools;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -36,12 +41,22 @@ struct Printed {
 
 /// Runs the program in a folder, until it ends.
 fn run(folder: &Path, arguments: &[&str]) -> Printed {
-    let output = Command::new(BINARY)
+    run_with_input(folder, arguments, "")
+}
+
+/// Runs the program in a folder, until it ends, with this on its standard input.
+fn run_with_input(folder: &Path, arguments: &[&str], input: &str) -> Printed {
+    let mut program = Command::new(BINARY)
         .args(arguments)
         .current_dir(folder)
-        .stdin(Stdio::null())
-        .output()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .unwrap_or_else(|error| panic!("cannot run {BINARY}: {error}"));
+    // Programs that end without having read it are none the worse for it.
+    let _: std::io::Result<()> = program.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = program.wait_with_output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     Printed {
         code: output.status.code().expect("an exit code"),
