@@ -10,11 +10,8 @@ mod findings;
 mod operator;
 mod rehearsal;
 mod reload;
-<<<<<<< HEAD
 mod store;
-=======
 mod token;
->>>>>>> 65f4772 (token verify and token mint: what a token says, why it is refused, and one to try things with; ES512)
 mod waf;
 mod waf_rules;
 mod waf_suggest;
