@@ -1,8 +1,10 @@
 //! What is fuzzed, and what must hold for every input. Each function panics when it does not.
 
+use std::ops::Range;
+
 use portcullis_config::{compile_text, report};
 use portcullis_core::problem::Severity;
-use portcullis_core::target::{Ambiguity, DuplicateSlashes};
+use portcullis_core::target::{Ambiguity, DuplicateSlashes, is_encoded, push_encoded};
 use portcullis_core::{ConfigFolder, Target, TargetRules};
 use portcullis_proxy::wire::{Framing, Limits, Phase};
 use portcullis_waf::body::limits::{GraphqlLimits, JsonLimits, MultipartLimits, XmlLimits};
@@ -26,6 +28,8 @@ pub fn request_target(input: &[u8]) {
         backslash: Ambiguity::Keep,
         double_encoding: Ambiguity::Keep,
         path_parameters: Ambiguity::Keep,
+        encoded_controls: Ambiguity::Keep,
+        not_utf8: Ambiguity::Keep,
     };
     for rules in [strict, lax] {
         let Ok(target) = Target::parse(text, &rules) else { continue };
@@ -37,7 +41,7 @@ pub fn request_target(input: &[u8]) {
         );
         assert!(target.path().starts_with('/'), "{normal:?}");
         assert!(target.path().split('/').all(|segment| !matches!(segment, "." | "..")), "{normal:?}");
-        assert!(normal.bytes().all(|byte| byte.is_ascii_graphic()), "{normal:?}");
+        assert!(normal.bytes().all(|byte| byte.is_ascii_graphic() && !is_encoded(byte)), "{normal:?}");
     }
     if let Ok(target) = Target::parse(text, &strict) {
         let path = target.path().to_ascii_lowercase();
@@ -68,6 +72,9 @@ fn accepted(bytes: &[u8], size: usize) -> (usize, Phase, Option<String>) {
             match framing.accept(shown) {
                 Ok(count) => {
                     assert!(count <= shown.len());
+                    if let Some(target) = framing.target() {
+                        one_form(&shown[..count], target);
+                    }
                     begin += count;
                     if count == 0 || begin == end {
                         break;
@@ -84,6 +91,19 @@ fn accepted(bytes: &[u8], size: usize) -> (usize, Phase, Option<String>) {
         }
     }
     (begin, framing.phase(), None)
+}
+
+/// The head whose target is written anew is framed as before, and then has nothing that would be written anew once more.
+fn one_form(head: &[u8], target: Range<usize>) {
+    let mut encoded = head[..target.start].to_vec();
+    push_encoded(&head[target.clone()], &mut encoded);
+    encoded.extend_from_slice(&head[target.end..]);
+    let mut again = Framing::new(Limits::default());
+    assert_eq!(again.accept(&encoded).ok(), Some(encoded.len()), "{}", encoded.escape_ascii());
+    assert!(http::Uri::try_from(&encoded[target.start..target.end + encoded.len() - head.len()]).is_ok());
+    let (mut once, before) = (Framing::new(Limits::default()), head.len());
+    assert_eq!(once.accept(head).ok(), Some(before));
+    assert_eq!(once.phase(), again.phase());
 }
 
 /// A configuration compiles, or it is refused with errors that can be shown.
