@@ -1,6 +1,7 @@
 //! The audit file: which rules matched for which request.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use portcullis_waf::engine::Printable;
 use serde_json::Value;
 
 use crate::waf::expect::Seen;
@@ -96,7 +98,8 @@ fn log_line(id: u32, line: &Value) -> String {
     for found in matches.filter(told) {
         for (name, key) in [("msg", "message"), ("data", "data")] {
             if let Some(value) = word(found, key) {
-                text.push_str(&format!(" [{name} \"{value}\"]"));
+                // Writing into a String cannot fail.
+                let _ = write!(text, " [{name} \"{}\"]", Printable(value));
             }
         }
     }
@@ -140,7 +143,7 @@ mod tests {
         assert_eq!((all[0].refused.as_deref(), all[0].rule_ids.len()), (Some("bad_host"), 0));
         assert_eq!(all[1].rule_ids, [942_100, 949_110]);
         assert_eq!(all[1].log[0], "ModSecurity: Warning. [id \"942100\"]");
-        assert_eq!(all[1].log[1], r#"ModSecurity: Warning. [id "949110"] [msg "Too much"] [data "a "b""]"#);
+        assert_eq!(all[1].log[1], r#"ModSecurity: Warning. [id "949110"] [msg "Too much"] [data "a \"b\""]"#);
         assert_eq!(all[2].refused.as_deref(), Some("not a request"));
         assert_eq!(all[3].refused, None);
     }

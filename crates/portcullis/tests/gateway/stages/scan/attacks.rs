@@ -83,13 +83,13 @@ SecAction "id:3,phase:2,pass,msg:'Always'"
     };
     let verbatim = told(", matches: verbatim");
     let found = json!({
-        "rule": 1, "target": "ARGS:id", "value": "union select hunter2", "message": "SQL hunter2",
+        "rule": 1, "ruleset": "mine", "target": "ARGS:id", "value": "union select hunter2", "message": "SQL hunter2",
         "data": "found union select hunter2 in ARGS:id",
     });
     assert_eq!(verbatim[0], found);
     assert_eq!(
         verbatim[1],
-        json!({"rule": 2, "target": "ARGS:token", "value": "******", "message": "A token"})
+        json!({"rule": 2, "ruleset": "mine", "target": "ARGS:token", "value": "******", "message": "A token"})
     );
     assert_eq!(verbatim[2]["message"], "Always");
     let masked = told("").to_string();
