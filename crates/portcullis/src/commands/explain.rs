@@ -120,12 +120,13 @@ fn build_request(arguments: &Arguments) -> anyhow::Result<request::Parts> {
         fields.push(("host".to_owned(), host.to_owned()));
     }
     // What a client asks the server for: what follows the host, without the fragment.
-    let target = url.split_once("://").map_or(url, |(_, rest)| match rest.find(['/', '?']) {
-        Some(at) => rest.get(at..).unwrap_or_default(),
-        None => "/",
-    });
+    let target = match url.split_once("://") {
+        _ if url.starts_with('/') => url,
+        Some((_, rest)) => rest.find(['/', '?', '#']).and_then(|at| rest.get(at..)).unwrap_or("/"),
+        None => uri.path_and_query().map_or("/", |target| target.as_str()),
+    };
     let target = target.split('#').next().unwrap_or_default();
-    let slash = if target.starts_with('?') { "/" } else { "" };
+    let slash = if target.starts_with('/') { "" } else { "/" };
     assemble(method, &format!("{slash}{target}"), fields)
 }
 
