@@ -1,15 +1,26 @@
 //! What is fuzzed, and what must hold for every input. Each function panics when it does not.
 
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::LazyLock;
+use std::time::SystemTime;
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue, Method, Version};
+use portcullis_authn::{Authenticate, Authentication};
 use portcullis_config::{compile_text, report};
 use portcullis_core::problem::Severity;
-use portcullis_core::target::{Ambiguity, DuplicateSlashes};
-use portcullis_core::{ConfigFolder, Target, TargetRules};
-use portcullis_proxy::wire::{Framing, Limits, Phase};
-use portcullis_waf::body::limits::{GraphqlLimits, JsonLimits, MultipartLimits, XmlLimits};
+use portcullis_core::target::{Ambiguity, DuplicateSlashes, is_encoded, push_encoded};
+use portcullis_core::{
+    ConfigFolder, Head, KeyPath, Notes, Peer, Problems, RequestId, Target, TargetRules, Timestamp,
+};
+use portcullis_proxy::wire::{self, Framing, Limits, Phase};
+use portcullis_waf::body::limits::{DecodingLimits, GraphqlLimits, JsonLimits, MultipartLimits, XmlLimits};
 use portcullis_waf::body::multipart::Multipart;
 use portcullis_waf::body::xml::Xml;
-use portcullis_waf::body::{graphql, json, multipart, urlencoded, xml};
+use portcullis_waf::body::{content_encoding, graphql, json, multipart, urlencoded, xml};
 use portcullis_waf::builtin::{Detector, Findings, Place, Settings};
+use portcullis_waf::engine::Ruleset;
 use portcullis_waf::operator::{DataFiles, Operator, OperatorName};
 use portcullis_waf::pairs::Pairs;
 use portcullis_waf::pattern::{Captures, Outcome, Pattern};
@@ -26,6 +37,8 @@ pub fn request_target(input: &[u8]) {
         backslash: Ambiguity::Keep,
         double_encoding: Ambiguity::Keep,
         path_parameters: Ambiguity::Keep,
+        encoded_controls: Ambiguity::Keep,
+        not_utf8: Ambiguity::Keep,
     };
     for rules in [strict, lax] {
         let Ok(target) = Target::parse(text, &rules) else { continue };
@@ -37,7 +50,7 @@ pub fn request_target(input: &[u8]) {
         );
         assert!(target.path().starts_with('/'), "{normal:?}");
         assert!(target.path().split('/').all(|segment| !matches!(segment, "." | "..")), "{normal:?}");
-        assert!(normal.bytes().all(|byte| byte.is_ascii_graphic()), "{normal:?}");
+        assert!(normal.bytes().all(|byte| byte.is_ascii_graphic() && !is_encoded(byte)), "{normal:?}");
     }
     if let Ok(target) = Target::parse(text, &strict) {
         let path = target.path().to_ascii_lowercase();
@@ -57,8 +70,9 @@ pub fn framing(input: &[u8]) {
     assert_eq!(whole, pieces);
 }
 
-/// How many bytes are accepted, in which phase that ends, and the fault, if there is one.
-fn accepted(bytes: &[u8], size: usize) -> (usize, Phase, Option<String>) {
+/// How many bytes are accepted, in which phase that ends, and why, if there is a fault. Of two things that are wrong with a
+/// line, the one that is told depends on how much of it has come.
+fn accepted(bytes: &[u8], size: usize) -> (usize, Phase, Option<(&'static str, wire::Place)>) {
     let mut framing = Framing::new(Limits::default());
     let (mut begin, mut end) = (0, 0);
     while end < bytes.len() {
@@ -68,6 +82,9 @@ fn accepted(bytes: &[u8], size: usize) -> (usize, Phase, Option<String>) {
             match framing.accept(shown) {
                 Ok(count) => {
                     assert!(count <= shown.len());
+                    if let Some(target) = framing.target() {
+                        one_form(&shown[..count], target);
+                    }
                     begin += count;
                     if count == 0 || begin == end {
                         break;
@@ -78,12 +95,25 @@ fn accepted(bytes: &[u8], size: usize) -> (usize, Phase, Option<String>) {
                         framing.accept(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").is_err(),
                         "nothing follows a fault"
                     );
-                    return (begin, framing.phase(), Some(format!("{fault:?}")));
+                    return (begin, framing.phase(), Some((fault.reason.code(), fault.place)));
                 }
             }
         }
     }
     (begin, framing.phase(), None)
+}
+
+/// The head whose target is written anew is framed as before, and then has nothing that would be written anew once more.
+fn one_form(head: &[u8], target: Range<usize>) {
+    let mut encoded = head[..target.start].to_vec();
+    push_encoded(&head[target.clone()], &mut encoded);
+    encoded.extend_from_slice(&head[target.end..]);
+    let mut again = Framing::new(Limits::default());
+    assert_eq!(again.accept(&encoded).ok(), Some(encoded.len()), "{}", encoded.escape_ascii());
+    assert!(http::Uri::try_from(&encoded[target.start..target.end + encoded.len() - head.len()]).is_ok());
+    let (mut once, before) = (Framing::new(Limits::default()), head.len());
+    assert_eq!(once.accept(head).ok(), Some(before));
+    assert_eq!(once.phase(), again.phase());
 }
 
 /// A configuration compiles, or it is refused with errors that can be shown.
@@ -142,6 +172,82 @@ pub fn body_xml(input: &[u8]) {
     let _ = xml::parse(input, &XmlLimits::default(), &mut out);
     let attributes: usize = out.attributes.iter().map(|(name, value)| name.len() + value.len()).sum();
     assert!(out.text.len() + attributes <= 2 * input.len());
+}
+
+/// What a body decodes to keeps to its bounds, and is the same again. The first line of the input is the value of
+/// `Content-Encoding`.
+pub fn body_content_encoding(input: &[u8]) {
+    let (encodings, body) = first_line(input);
+    let limits = DecodingLimits::default();
+    let (mut once, mut twice) = (Vec::new(), b"left over".to_vec());
+    let result = content_encoding::decode(encodings, body, &limits, &mut once);
+    assert_eq!(content_encoding::decode(encodings, body, &limits, &mut twice), result);
+    assert_eq!(once, twice);
+    assert!(once.len() <= limits.output.min((body.len() * limits.ratio).max(64 << 10)));
+}
+
+/// A request is decided by rules that use most of the language, and in the same way twice: nothing is left of it. The first
+/// line of the input is the target, the next ones are fields, and what follows an empty line is the body.
+pub fn waf_transaction(input: &[u8]) {
+    static RULES: LazyLock<Ruleset> = LazyLock::new(|| {
+        let rules = include_str!("transaction.conf");
+        Ruleset::builder().text("transaction.conf", rules).build().expect("the rules are right")
+    });
+    let decide = || {
+        let client = SocketAddr::from(([192, 0, 2, 7], 4000));
+        let mut transaction = RULES.transaction(client, client, SystemTime::UNIX_EPOCH);
+        let (target, mut rest) = first_line(input);
+        transaction.request_line(b"POST", target, b"HTTP/1.1");
+        while let (field @ [_, ..], after) = first_line(rest) {
+            let colon = field.iter().position(|byte| *byte == b':').unwrap_or(field.len());
+            transaction
+                .request_header(&field[..colon], field.get(colon + 1..).unwrap_or_default().trim_ascii());
+            rest = after;
+        }
+        let body = rest.strip_prefix(b"\n").unwrap_or(rest);
+        if transaction.request_headers_done().is_none() && transaction.request_body(body).is_none() {
+            transaction.response_line(200, b"HTTP/1.1");
+            transaction.response_header(b"content-type", b"text/html");
+            if transaction.response_headers_done().is_none() {
+                transaction.response_body(body);
+            }
+        }
+        transaction.finish();
+        let ids: Vec<u32> = transaction.matches().iter().map(|found| found.rule_id).collect();
+        (ids, transaction.interruption().cloned(), transaction.tx_number("score"))
+    };
+    assert_eq!(decide(), decide());
+}
+
+/// Whatever is sent as a token, nobody is let in by it who cannot sign.
+pub fn token(input: &[u8]) {
+    static METHODS: LazyLock<(Authentication, Authenticate)> = LazyLock::new(|| {
+        let methods = serde_json::json!({ "jwt": [{
+            "name": "main", "issuer": "https://login.example.com/", "audiences": ["orders"],
+            "algorithms": ["HS256"], "keys": { "secret": "0123456789abcdef0123456789abcdef" },
+        }] });
+        let raw = serde_json::from_value(methods).expect("a section");
+        let (folder, path) = (ConfigFolder::new("/nonexistent"), KeyPath::root());
+        let mut problems = Problems::default();
+        let methods = Authentication::compile(&raw, &folder, &path, &mut problems, None);
+        let raw = serde_json::from_value(serde_json::json!({ "mode": "enforce", "methods": ["main"] }))
+            .expect("a policy");
+        let plan = Authenticate::compile(&raw, &methods, &path, &mut problems);
+        assert!(!problems.has_errors(), "{problems:?}");
+        (methods, plan)
+    });
+    let Ok(mut value) = HeaderValue::from_bytes(&[b"Bearer ", input].concat()) else { return };
+    value.set_sensitive(true);
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
+    let target = Target::parse("/", &TargetRules::default()).expect("a target");
+    let now = Timestamp::from_secs(1_800_000_000);
+    let socket = SocketAddr::from(([192, 0, 2, 7], 4000));
+    let peer = Peer { socket, client: socket.ip(), secure: true };
+    let (method, version) = (Method::GET, Version::HTTP_11);
+    let head = Head { method: &method, host: "a", target: &target, headers: &headers, version, peer, now, certificate: None };
+    let (methods, plan) = &*METHODS;
+    let mut notes = Notes::new(RequestId(1), now);
+    assert!(methods.authenticate(plan, &head, &mut notes).is_err(), "{}", input.escape_ascii());
 }
 
 /// Arguments are never longer than what they are decoded from, and encoding them again and decoding that changes nothing.
@@ -254,8 +360,7 @@ fn contains_one(value: &[u8], required: Option<Vec<Vec<u8>>>) -> bool {
 
 /// A value is judged without a panic, in every place and twice in the same way.
 pub fn waf_builtin(input: &[u8]) {
-    static DETECTOR: std::sync::LazyLock<Detector> =
-        std::sync::LazyLock::new(|| Detector::new(Settings::default()));
+    static DETECTOR: LazyLock<Detector> = LazyLock::new(|| Detector::new(Settings::default()));
     let mut findings = Findings::default();
     for place in [Place::BodyValue, Place::QueryName, Place::Path] {
         findings.clear();
@@ -272,12 +377,19 @@ pub fn waf_builtin(input: &[u8]) {
 mod tests {
     use std::path::{Path, PathBuf};
 
-    /// Every file of a folder of seeds, and each of its prefixes: a cheap walk through the error paths.
-    fn over_seeds(folder: &str, body: fn(&[u8])) {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(folder);
-        let files: Vec<PathBuf> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
-        assert!(!files.is_empty(), "no seeds in {}", folder.display());
-        for file in files {
+    /// Every file of a folder of seeds, and each of its prefixes: a cheap walk through the error paths. And what the fuzzer found
+    /// to reach further, as it is.
+    fn over_seeds(name: &str, body: fn(&[u8])) {
+        let files = |parent: &str| -> Vec<PathBuf> {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(parent).join(name);
+            folder.read_dir().into_iter().flatten().map(|entry| entry.unwrap().path()).collect()
+        };
+        for file in files("coverage") {
+            body(&std::fs::read(&file).unwrap());
+        }
+        let seeds = files("seeds");
+        assert!(!seeds.is_empty(), "no seeds of {name}");
+        for file in seeds {
             let seed = std::fs::read(&file).unwrap();
             let step = seed.len().div_ceil(256).max(1);
             for end in (0..seed.len()).step_by(step).chain([seed.len()]) {
@@ -294,6 +406,21 @@ mod tests {
     #[test]
     fn framing() {
         over_seeds("framing", super::framing);
+    }
+
+    #[test]
+    fn body_content_encoding() {
+        over_seeds("body_content_encoding", super::body_content_encoding);
+    }
+
+    #[test]
+    fn waf_transaction() {
+        over_seeds("waf_transaction", super::waf_transaction);
+    }
+
+    #[test]
+    fn token() {
+        over_seeds("token", super::token);
     }
 
     #[test]

@@ -77,11 +77,26 @@ const REQUEST_LINES: &[Row] = &[
     ("a lower-case protocol", b"GET / http/1.1\r\nHost: gate.test\r\n\r\n", 0, MALFORMED),
     ("a method that is no token", b"GE(T / HTTP/1.1\r\nHost: gate.test\r\n\r\n", 0, MALFORMED),
     ("NUL in the target", b"GET /a\0b HTTP/1.1\r\nHost: gate.test\r\n\r\n", 0, MALFORMED),
+    ("DEL in the target", b"GET /a\x7Fb HTTP/1.1\r\nHost: gate.test\r\n\r\n", 0, MALFORMED),
+    ("a tab in the target", b"GET /a?\tb HTTP/1.1\r\nHost: gate.test\r\n\r\n", 0, MALFORMED),
     (
-        "a raw byte above ASCII in the target",
-        b"GET /\xC3\xA9 HTTP/1.1\r\nHost: gate.test\r\n\r\n",
+        "a byte in the target that is not UTF-8",
+        b"GET /?\xE9 HTTP/1.1\r\nHost: gate.test\r\n\r\n",
         0,
         MALFORMED,
+    ),
+    ("an overlong slash in the target", b"GET /\xC0\xAF HTTP/1.1\r\nHost: gate.test\r\n\r\n", 0, MALFORMED),
+    (
+        "a quotation mark in the host of a target",
+        b"GET http://gate\".test/ HTTP/1.1\r\nHost: gate\".test\r\n\r\n",
+        0,
+        BAD_HOST,
+    ),
+    (
+        "UTF-8 in the host of a target",
+        b"GET http://g\xC3\xA4te.test/ HTTP/1.1\r\nHost: g\xC3\xA4te.test\r\n\r\n",
+        0,
+        BAD_HOST,
     ),
     ("a fragment in the target", b"GET /public#/../admin HTTP/1.1\r\nHost: gate.test\r\n\r\n", 0, MALFORMED),
     ("a target without its slash", b"GET admin HTTP/1.1\r\nHost: gate.test\r\n\r\n", 0, MALFORMED),
@@ -325,6 +340,13 @@ const CONNECTIONS: &[Row] = &[
 const ACCEPTED: &[Row] = &[
     ("a plain request", b"GET /a?b=c HTTP/1.1\r\nHost: gate.test\r\nAccept: */*\r\n\r\n", 1, None),
     ("an empty line first", b"\r\nGET / HTTP/1.1\r\nHost: gate.test\r\n\r\n", 1, None),
+    (
+        "marks in the target that clients leave as they are",
+        b"GET /a?b=\"<>\\^`{|} HTTP/1.1\r\nHost: gate.test\r\n\r\nGET / HTTP/1.1\r\nHost: gate.test\r\n\r\n",
+        2,
+        None,
+    ),
+    ("UTF-8 in the target", b"GET /caf\xC3\xA9 HTTP/1.1\r\nHost: gate.test\r\n\r\n", 1, None),
     ("an absolute target", b"GET http://gate.test/a HTTP/1.1\r\nHost: Gate.test\r\n\r\n", 1, None),
     (
         "three in a row",

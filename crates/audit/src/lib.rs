@@ -31,6 +31,7 @@ pub use off::OffOr;
 pub use record::{Event, Formatter, LONGEST_LINE, Record};
 pub use rehearsal::Obstacle;
 pub use settings::{
-    AuditSettings, Destination, LogSettings, OnFailure, RawAudit, RawAuditLog, RawRotation, Rotation, compile,
+    AuditSettings, Destination, LogSettings, Matches, OnFailure, RawAudit, RawAuditLog, RawRotation,
+    Rotation, compile,
 };
 pub use sink::Sink;

@@ -132,12 +132,33 @@ impl<'b> Line<'b> {
         key: Key,
         limit: usize,
         items: I,
+        write: impl FnMut(&mut Self, I::Item),
+    ) {
+        self.list_while(key, |_, at| at < limit, items, write);
+    }
+
+    /// A list under `key` of as many items as begin within the first `end` bytes of the line, each written by `write`.
+    pub(crate) fn list_up_to<I: IntoIterator>(
+        &mut self,
+        key: Key,
+        end: usize,
+        items: I,
+        write: impl FnMut(&mut Self, I::Item),
+    ) {
+        self.list_while(key, |line, _| line.out.len() < end, items, write);
+    }
+
+    fn list_while<I: IntoIterator>(
+        &mut self,
+        key: Key,
+        fits: impl Fn(&Self, usize) -> bool,
+        items: I,
         mut write: impl FnMut(&mut Self, I::Item),
     ) {
         self.key(key);
         self.out.push(b'[');
         for (at, item) in items.into_iter().enumerate() {
-            if at == limit {
+            if !fits(self, at) {
                 self.mark_truncated(key);
                 break;
             }

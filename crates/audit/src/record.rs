@@ -18,11 +18,14 @@ const PATH_LIMIT: usize = 2048;
 const TEXT_LIMIT: usize = 256;
 /// Items kept of any list.
 const LIST_LIMIT: usize = 8;
-/// Bytes kept of what a rule matched, and of where.
-const VALUE_LIMIT: usize = 64;
+/// Bytes kept of what a rule matched, of where, and of what it says and logs.
+const VALUE_LIMIT: usize = 200;
 const TARGET_LIMIT: usize = 96;
 /// Names of rulesets are no longer, and have no characters that need escapes.
 const RULESET_LIMIT: usize = 64;
+const DATA_LIMIT: usize = 512;
+/// Matches are told until the line is so long: the longest one, and what follows them, still fit.
+const MATCHES_END: usize = LONGEST_LINE - (12 << 10);
 /// Ids of rules kept.
 const RULES_LIMIT: usize = 64;
 
@@ -47,7 +50,8 @@ impl Event {
 }
 
 /// One decision, borrowed from those who took part in it. There is no place in it for header fields, the
-/// query or a body: what may hold a secret cannot be recorded, but for the little and masked that says what a rule matched. Texts that are empty are left out.
+/// query or a body: what may hold a secret cannot be recorded, but for what says what a rule matched, which is little and
+/// masked unless the configuration asks for more. Texts that are empty are left out.
 #[derive(Debug, Clone, Copy)]
 pub struct Record<'r> {
     /// What the record is about.
@@ -214,7 +218,7 @@ fn write_grounds(line: &mut Line<'_>, notes: &Notes) {
     }
 }
 
-/// What the scanner found: of every rule its id, of the first few what they matched.
+/// What the scanner found: of every rule its id, of the first what they matched.
 fn write_scan(line: &mut Line<'_>, scan: &ScanNotes) {
     line.list(key!("waf.rule_ids"), RULES_LIMIT, &scan.rule_ids, |line, id| line.item(u64::from(*id)));
     line.number(key!("waf.score"), scan.score);
@@ -225,12 +229,14 @@ fn write_scan(line: &mut Line<'_>, scan: &ScanNotes) {
         line.text(key!("waf.ruleset"), ruleset.as_bytes(), RULESET_LIMIT);
     }
     if !scan.matches.is_empty() {
-        line.list(key!("waf.matches"), LIST_LIMIT, &scan.matches, |line, found| {
+        line.list_up_to(key!("waf.matches"), MATCHES_END, &scan.matches, |line, found| {
             line.braces(|line| {
                 line.number(key!("rule"), u64::from(found.rule));
                 line.text(key!("ruleset"), found.ruleset.as_bytes(), RULESET_LIMIT);
                 line.text(key!("target"), &found.target, TARGET_LIMIT);
                 line.text(key!("value"), &found.value, VALUE_LIMIT);
+                line.text(key!("message"), &found.message, DATA_LIMIT);
+                line.text(key!("data"), &found.data, DATA_LIMIT);
             });
         });
     }
@@ -309,7 +315,8 @@ mod tests {
             target: text.to_owned(),
             value: text.to_owned(),
             transformations: Vec::new(),
-            message: String::new(),
+            message: text.to_owned(),
+            data: text.to_owned(),
         }
     }
 
@@ -443,7 +450,8 @@ mod tests {
         let length = formatter.format(&record).len();
         assert!(length <= LONGEST_LINE, "{length}");
         let truncated = parsed(&record)["truncated"].clone();
-        for field in ["url.path", "http.request.method", "policies", "limits", "principal.id"] {
+        for field in ["url.path", "http.request.method", "policies", "limits", "principal.id", "waf.matches"]
+        {
             assert!(truncated.as_array().unwrap().contains(&field.into()), "{field} in {truncated}");
         }
     }

@@ -32,6 +32,22 @@ pub struct RawAuditLog {
     pub buffer: ByteSize,
     /// The longest time that a record waits before it is written, `1ms` to `1m`. Default: `1s`.
     pub flush_every: Period,
+    /// How much records say about what the rules of the scanner matched.
+    pub matches: Matches,
+}
+
+/// How much records say about what the rules of the scanner matched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Matches {
+    /// Of the first rules the target and the value, cut, with its letters and digits masked but for the first and last few.
+    /// The default.
+    #[default]
+    Masked,
+    /// Of every rule also its `msg` and its `logdata`, and the values as they came: for tuning rules with requests of one's
+    /// own, since clients' personal data would be on record. Values of targets whose names speak of secrets, and those
+    /// that rules sanitise, stay masked.
+    Verbatim,
 }
 
 /// When the audit file makes room for a new one.
@@ -112,6 +128,18 @@ impl Default for RawAuditLog {
             on_failure: OnFailure::default(),
             buffer: ByteSize::mib(1),
             flush_every: Period::secs(1),
+            matches: Matches::default(),
+        }
+    }
+}
+
+impl RawAudit {
+    /// How much records say about what the rules of the scanner matched.
+    #[must_use]
+    pub const fn matches(&self) -> Matches {
+        match self {
+            Self::On(log) => log.matches,
+            Self::Off => Matches::Masked,
         }
     }
 }

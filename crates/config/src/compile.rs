@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use http::{HeaderName, Method};
-use portcullis_audit::AuditLog;
+use portcullis_audit::{AuditLog, Matches};
 use portcullis_authn::{Authenticate, Authentication};
 use portcullis_authz::{Authorization, RouteInfo};
 use portcullis_core::problem::{Severity, nearest};
@@ -23,7 +23,9 @@ use portcullis_pipeline::metrics::{Metrics, TargetId};
 use portcullis_pipeline::settings::{
     ClientAddress, Forward, Listener, ListenerTls, Protocol, RawListener, Upstream, not_an_address,
 };
-use portcullis_pipeline::{FieldRules, Ingress, PathTemplate, RouteLimits, RoutePlan, Service, Snapshot};
+use portcullis_pipeline::{
+    Detail, FieldRules, Ingress, PathTemplate, RouteLimits, RoutePlan, Service, Snapshot,
+};
 use portcullis_store::Store;
 use portcullis_waf::stage::Rulesets;
 use serde_json::Value;
@@ -237,6 +239,10 @@ impl Compiler<'_> {
             authorization: authorization?,
             limits,
             audit: Arc::new(AuditLog::off()),
+            scan_detail: match raw.audit.matches() {
+                Matches::Masked => Detail::Record,
+                Matches::Verbatim => Detail::Verbatim,
+            },
             metrics,
         };
         Some(Unrecorded { snapshot, audit })

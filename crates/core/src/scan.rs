@@ -30,12 +30,14 @@ pub struct ScanMatch {
     pub ruleset: Arc<str>,
     /// The variable and its name, such as `ARGS:comment`; cut.
     pub target: String,
-    /// What was found in it: cut, and with the letters and digits of its middle masked.
+    /// What was found in it: cut, and masked as far as the record or the explanation asks.
     pub value: String,
     /// Names of the transformations it went through. Only kept for explanations.
     pub transformations: Vec<&'static str>,
-    /// What the rule says of itself. Only kept for explanations.
+    /// What the rule says of itself (`msg`). Only kept for explanations and verbatim records.
     pub message: String,
+    /// What the rule logs of the request (`logdata`). Only kept for verbatim records.
+    pub data: String,
 }
 
 /// How a rule wants a refusal answered.

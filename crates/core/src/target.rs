@@ -25,6 +25,12 @@ pub struct TargetRules {
     pub double_encoding: Ambiguity,
     /// `;` in a segment: a path parameter to Java services, an ordinary character to others.
     pub path_parameters: Ambiguity,
+    /// `%01` to `%1F` and `%7F` in the path: the end of a line to services that copy paths into fields, files or logs.
+    /// `%00` is refused always.
+    pub encoded_controls: Ambiguity,
+    /// Bytes in the path that are not UTF-8 once decoded, such as `%FF`: a letter in one encoding, a fault or the end of
+    /// the text in another. Policies see such segments as they are written. Overlong spellings are refused always.
+    pub not_utf8: Ambiguity,
 }
 
 impl Default for TargetRules {
@@ -35,6 +41,8 @@ impl Default for TargetRules {
             backslash: Ambiguity::Refuse,
             double_encoding: Ambiguity::Refuse,
             path_parameters: Ambiguity::Refuse,
+            encoded_controls: Ambiguity::Refuse,
+            not_utf8: Ambiguity::Refuse,
         }
     }
 }
@@ -68,7 +76,7 @@ pub enum TargetError {
     NotAbsolute,
     /// A `%` without two hexadecimal digits.
     BadPercent,
-    /// A control character, a space or a byte above 0x7E, raw or percent-encoded NUL or control.
+    /// A control character or a space, or a percent-encoded control character where it is refused.
     ControlCharacter,
     /// `..` beyond the root.
     AboveRoot,
@@ -82,7 +90,7 @@ pub enum TargetError {
     DoubleEncoding,
     /// `;` where it is refused, or a dot segment beside a separator in disguise (`..;`, `..%2F`).
     PathParameter,
-    /// Percent-encoded bytes in the path that are not UTF-8.
+    /// Bytes in the path that are not UTF-8 once decoded, where they are refused.
     NotUtf8,
     /// A `#`, which is never sent.
     Fragment,
@@ -93,7 +101,7 @@ impl fmt::Display for TargetError {
         f.write_str(match self {
             Self::NotAbsolute => "the target is not an absolute path",
             Self::BadPercent => "a `%` is not followed by two hexadecimal digits",
-            Self::ControlCharacter => "the target holds a control character, a space or a byte outside ASCII",
+            Self::ControlCharacter => "the target holds a control character or a space",
             Self::AboveRoot => "`..` leads above the root",
             Self::DuplicateSlash => "the path holds an empty segment (`//`)",
             Self::EncodedSlash => "the path holds an encoded slash (`%2F`)",
@@ -109,7 +117,7 @@ impl fmt::Display for TargetError {
 impl std::error::Error for TargetError {}
 
 /// A target in its one form: an absolute path without dot segments, percent-encoding in its shortest
-/// upper-case form, and the query as it came.
+/// upper-case form, and the query as it came; what no URI may hold as it is (RFC 3986 section 2), percent-encoded in both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target(PathAndQuery);
 
@@ -123,14 +131,14 @@ impl Target {
         if !path.starts_with('/') {
             return Err(TargetError::NotAbsolute);
         }
-        check_query(raw.query().unwrap_or_default())?;
-        if is_plainly_normal(path.as_bytes()) {
+        let query = raw.query().map(encode).transpose()?;
+        if is_plainly_normal(path.as_bytes()) && !matches!(query, Some(Cow::Owned(_))) {
             return Ok(Self(raw.clone()));
         }
         let mut normal = normalise_path(path.as_bytes(), rules)?;
-        if let Some(query) = raw.query() {
+        if let Some(query) = query {
             normal.push('?');
-            normal.push_str(query);
+            normal.push_str(&query);
         }
         PathAndQuery::try_from(normal).map(Self).map_err(|_| TargetError::ControlCharacter)
     }
@@ -146,10 +154,7 @@ impl Target {
         if raw.contains('#') {
             return Err(TargetError::Fragment);
         }
-        if raw.bytes().any(is_forbidden_byte) {
-            return Err(TargetError::ControlCharacter);
-        }
-        let raw = PathAndQuery::try_from(raw).map_err(|_| TargetError::ControlCharacter)?;
+        let raw = PathAndQuery::try_from(&*encode(raw)?).map_err(|_| TargetError::ControlCharacter)?;
         Self::normalise(&raw, rules)
     }
 
@@ -192,12 +197,53 @@ pub fn parameter_name(parameter: &str) -> Cow<'_, str> {
     decode_segment(parameter.split_once('=').map_or(parameter, |(name, _)| name))
 }
 
-/// Percent-decodes a segment of a normalised path. Normalisation made sure that the result is UTF-8.
+/// Whether a byte stands in no URI as it is (RFC 3986 section 2) and is percent-encoded where a client sends it: the marks
+/// that clients leave as they are, and UTF-8. Brackets are not among them: no client encodes them in queries, and
+/// services that compute signatures expect them as they came.
+#[must_use]
+pub const fn is_encoded(byte: u8) -> bool {
+    matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | 0x80..)
+}
+
+/// Appends `bytes` of a target, percent-encoding those that [`is_encoded`]. For what is not to be judged otherwise.
+pub fn push_encoded(bytes: &[u8], out: &mut Vec<u8>) {
+    for &byte in bytes {
+        if is_encoded(byte) {
+            let [high, low] = hex_digits(byte);
+            out.extend([b'%', high, low]);
+        } else {
+            out.push(byte);
+        }
+    }
+}
+
+/// A text without spaces and controls, and with what must be percent-encoded being so.
+fn encode(text: &str) -> Result<Cow<'_, str>, TargetError> {
+    let mut must_change = false;
+    for byte in text.bytes() {
+        if is_forbidden_byte(byte) {
+            return Err(TargetError::ControlCharacter);
+        }
+        must_change |= is_encoded(byte);
+    }
+    if !must_change {
+        return Ok(text.into());
+    }
+    let mut encoded = Vec::with_capacity(text.len() * 2);
+    push_encoded(text.as_bytes(), &mut encoded);
+    String::from_utf8(encoded).map(Cow::Owned).map_err(|_| TargetError::NotUtf8)
+}
+
+/// Percent-decodes a segment of a normalised path. What is not UTF-8 then stays as it is.
 #[must_use]
 pub fn decode_segment(segment: &str) -> Cow<'_, str> {
     if !segment.contains('%') {
         return segment.into();
     }
+    String::from_utf8(decode(segment)).map_or_else(|_| segment.into(), Into::into)
+}
+
+fn decode(segment: &str) -> Vec<u8> {
     let bytes = segment.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;
@@ -213,7 +259,7 @@ pub fn decode_segment(segment: &str) -> Cow<'_, str> {
             }
         }
     }
-    String::from_utf8(decoded).map_or_else(|_| segment.into(), Into::into)
+    decoded
 }
 
 /// Whether a path holds nothing that normalisation would have to look at twice: the fast way out, one
@@ -250,11 +296,7 @@ fn is_plainly_normal(path: &[u8]) -> bool {
 }
 
 const fn is_forbidden_byte(byte: u8) -> bool {
-    byte <= 0x20 || byte >= 0x7f
-}
-
-fn check_query(query: &str) -> Result<(), TargetError> {
-    if query.bytes().any(is_forbidden_byte) { Err(TargetError::ControlCharacter) } else { Ok(()) }
+    byte <= 0x20 || byte == 0x7f
 }
 
 fn normalise_path(path: &[u8], rules: &TargetRules) -> Result<String, TargetError> {
@@ -292,7 +334,7 @@ fn normalise_path(path: &[u8], rules: &TargetRules) -> Result<String, TargetErro
     Ok(normal)
 }
 
-/// Decodes unreserved characters, upper-cases the other escapes, and refuses what is ambiguous.
+/// Decodes unreserved characters, encodes what must be, upper-cases the other escapes, and refuses what is ambiguous.
 fn normalise_escapes(path: &[u8], rules: &TargetRules) -> Result<String, TargetError> {
     let mut normal = String::with_capacity(path.len());
     let mut decoded = Vec::with_capacity(path.len());
@@ -300,20 +342,17 @@ fn normalise_escapes(path: &[u8], rules: &TargetRules) -> Result<String, TargetE
     while let Some(&byte) = path.get(at) {
         let value = if byte == b'%' { escape_at(path, at).ok_or(TargetError::BadPercent)? } else { byte };
         check_character(byte, value, rules)?;
-        if byte != b'%' {
-            normal.push(char::from(byte));
-            at += 1;
+        let stays = if byte == b'%' { is_unreserved(value) } else { !is_encoded(value) };
+        if stays {
+            normal.push(char::from(value));
         } else {
-            if is_unreserved(value) {
-                normal.push(char::from(value));
-            } else {
-                push_escape(&mut normal, value);
-            }
-            at += 3;
+            push_escape(&mut normal, value);
         }
+        at += if byte == b'%' { 3 } else { 1 };
         decoded.push(value);
     }
-    if std::str::from_utf8(&decoded).is_err() {
+    let is_utf8 = std::str::from_utf8(&decoded).is_ok();
+    if !is_utf8 && (rules.not_utf8 == Ambiguity::Refuse || decoded.windows(2).any(is_overlong)) {
         return Err(TargetError::NotUtf8);
     }
     if rules.double_encoding == Ambiguity::Refuse {
@@ -325,7 +364,13 @@ fn normalise_escapes(path: &[u8], rules: &TargetRules) -> Result<String, TargetE
 
 fn check_character(byte: u8, value: u8, rules: &TargetRules) -> Result<(), TargetError> {
     let escaped = byte == b'%';
-    if (!escaped && is_forbidden_byte(byte)) || (escaped && (value < 0x20 || value == 0x7f)) {
+    let is_refused = match value {
+        _ if !escaped => is_forbidden_byte(byte),
+        0 => true,
+        0x01..0x20 | 0x7f => rules.encoded_controls == Ambiguity::Refuse,
+        _ => false,
+    };
+    if is_refused {
         return Err(TargetError::ControlCharacter);
     }
     match value {
@@ -335,6 +380,12 @@ fn check_character(byte: u8, value: u8, rules: &TargetRules) -> Result<(), Targe
         b';' if rules.path_parameters == Ambiguity::Refuse => Err(TargetError::PathParameter),
         _ => Ok(()),
     }
+}
+
+/// Whether a longer spelling of a character than UTF-8 allows begins here: a dot or a slash to careless decoders
+/// (CVE-2000-0884), so it is refused whatever the rules keep.
+fn is_overlong(bytes: &[u8]) -> bool {
+    matches!(bytes, [0xC0 | 0xC1, 0x80..=0xBF] | [0xE0, 0x80..=0x9F] | [0xF0, 0x80..=0x8F])
 }
 
 /// Looks at the normalised text, because the digits may have been escaped themselves: `%25%32%65` becomes
@@ -350,10 +401,10 @@ fn refuse_double_encoding(path: &str) -> Result<(), TargetError> {
 /// `..;v=1` is a parent segment to services that strip parameters, `..%2F` and `..\\` to those that take these
 /// for separators: refused whatever the rules keep.
 fn refuse_hidden_dot_segments(path: &str) -> Result<(), TargetError> {
+    let ends_part = |byte: &u8| matches!(byte, b';' | b'\\' | b'/');
     let hides_dots = |segment: &str| {
-        let decoded = decode_segment(segment);
-        decoded.contains([';', '\\', '/'])
-            && decoded.split([';', '\\', '/']).any(|part| matches!(part, "." | ".."))
+        let decoded = decode(segment);
+        decoded.iter().any(ends_part) && decoded.split(ends_part).any(|part| matches!(part, b"." | b".."))
     };
     if path.split('/').any(hides_dots) { Err(TargetError::PathParameter) } else { Ok(()) }
 }
@@ -369,12 +420,12 @@ fn hex_pair(bytes: &[u8], at: usize) -> Option<u8> {
 }
 
 fn push_escape(text: &mut String, value: u8) {
-    const DIGITS: [char; 16] =
-        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
     text.push('%');
-    for digit in [value >> 4, value & 0xf] {
-        text.push(DIGITS.get(usize::from(digit)).copied().unwrap_or('0'));
-    }
+    text.extend(hex_digits(value).map(char::from));
+}
+
+fn hex_digits(value: u8) -> [u8; 2] {
+    [value >> 4, value & 0xf].map(|digit| if digit < 10 { b'0' + digit } else { b'A' - 10 + digit })
 }
 
 /// RFC 3986 section 2.3.
@@ -412,6 +463,15 @@ mod tests {
             ("/a?x=/../y", "/a?x=/../y"),
             ("/a/...", "/a/..."),
             ("/.well-known/x", "/.well-known/x"),
+            // What clients send as it is and no URI may hold.
+            ("/a\"<>^`{|}b", "/a%22%3C%3E%5E%60%7B%7C%7Db"),
+            ("/a%7Cb", "/a%7Cb"),
+            ("/caf\u{e9}", "/caf%C3%A9"),
+            ("/a?x=\"<>\\^`{|}", "/a?x=%22%3C%3E%5C%5E%60%7B%7C%7D"),
+            ("/a?x=caf\u{e9}", "/a?x=caf%C3%A9"),
+            ("/a[1]?x[1]='%zz'", "/a[1]?x[1]='%zz'"),
+            ("/a?x= ", ""),
+            ("/a?x=\u{7f}", ""),
         ] {
             match normal(raw) {
                 Ok(found) => assert_eq!(found, expected, "{raw}"),
@@ -455,6 +515,8 @@ mod tests {
             backslash: Ambiguity::Keep,
             double_encoding: Ambiguity::Keep,
             path_parameters: Ambiguity::Keep,
+            encoded_controls: Ambiguity::Keep,
+            not_utf8: Ambiguity::Keep,
         };
         for (raw, expected) in [
             ("/a//b", "/a//b"),
@@ -462,12 +524,27 @@ mod tests {
             ("/a%5cb", "/a%5Cb"),
             ("/a%252fb", "/a%252fb"),
             ("/a;v=1", "/a;v=1"),
+            ("/a\\b", "/a%5Cb"),
+            ("/a%0ab%7f", "/a%0Ab%7F"),
+            ("/%61%ff", "/a%FF"),
         ] {
             let target = Target::parse(raw, &keep).unwrap();
             assert_eq!(target.path(), expected);
         }
-        for hidden in ["/a/..;x/b", "/a/..%3bx/b", "/a/..%2fb", "/a/x%2f..", "/a/..\\b", "/a/x%5C..%5Cb"] {
+        for hidden in [
+            "/a/..;x/b",
+            "/a/..%3bx/b",
+            "/a/..%2fb",
+            "/a/x%2f..",
+            "/a/..\\b",
+            "/a/x%5C..%5Cb",
+            "/a/%ff%2f..%2fb",
+        ] {
             assert_eq!(Target::parse(hidden, &keep), Err(TargetError::PathParameter), "{hidden}");
+        }
+        assert_eq!(Target::parse("/a%00", &keep), Err(TargetError::ControlCharacter));
+        for overlong in ["/a/..%c0%af", "/%c0%ae", "/a%e0%80%af", "/a%f0%80%80%af"] {
+            assert_eq!(Target::parse(overlong, &keep), Err(TargetError::NotUtf8), "{overlong}");
         }
     }
 
@@ -513,6 +590,10 @@ mod tests {
             Just("%"),
             Just("~"),
             Just("%00"),
+            Just("%0a"),
+            Just("|"),
+            Just("%7c"),
+            Just("\u{e9}"),
         ];
         proptest::collection::vec(piece, 0..12).prop_map(|pieces| format!("/{}", pieces.concat()))
     }
@@ -524,13 +605,20 @@ mod tests {
             Just(DuplicateSlashes::Refuse)
         ];
         let ambiguity = || prop_oneof![Just(Ambiguity::Refuse), Just(Ambiguity::Keep)];
-        (slashes, ambiguity(), ambiguity(), ambiguity(), ambiguity()).prop_map(
-            |(duplicate_slashes, encoded_slash, backslash, double_encoding, path_parameters)| TargetRules {
+        (slashes, proptest::array::uniform6(ambiguity())).prop_map(
+            |(
                 duplicate_slashes,
-                encoded_slash,
-                backslash,
-                double_encoding,
-                path_parameters,
+                [encoded_slash, backslash, double_encoding, path_parameters, encoded_controls, not_utf8],
+            )| {
+                TargetRules {
+                    duplicate_slashes,
+                    encoded_slash,
+                    backslash,
+                    double_encoding,
+                    path_parameters,
+                    encoded_controls,
+                    not_utf8,
+                }
             },
         )
     }
@@ -542,6 +630,15 @@ mod tests {
             if let Ok(once) = Target::parse(&raw, &rules) {
                 let twice = Target::parse(once.as_path_and_query().as_str(), &rules);
                 prop_assert_eq!(twice, Ok(once));
+            }
+        }
+
+        /// What is sent to services is a URI (RFC 3986), but for brackets and what stands after a `%` in a query.
+        #[test]
+        fn services_are_sent_uris(path in hostile_path(), query in "[ -~\u{80}-\u{2ff}]{0,12}", rules in any_rules()) {
+            if let Ok(target) = Target::parse(&format!("{path}?{query}"), &rules) {
+                let text = target.as_path_and_query().as_str();
+                prop_assert!(text.bytes().all(|byte| byte.is_ascii_graphic() && !is_encoded(byte)), "{}", text);
             }
         }
 

@@ -1,5 +1,6 @@
 //! What is judged after the head: the whole request by the scanner's rules, and then its answer.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use http::{HeaderMap, StatusCode, Version, request};
@@ -17,6 +18,7 @@ pub struct Cleared<'s> {
     route: &'s RoutePlan,
     scanning: Option<Box<Scanning>>,
     expects_frames: bool,
+    detail: Detail,
 }
 
 /// How far an examination came with the head alone.
@@ -37,7 +39,10 @@ pub struct Pending<'s> {
 
 /// The examination of an answer.
 #[derive(Debug)]
-pub struct AnswerExamination(Box<Scanning>);
+pub struct AnswerExamination {
+    scanning: Box<Scanning>,
+    detail: Detail,
+}
 
 /// How far the examination of an answer came with its head alone.
 #[derive(Debug)]
@@ -48,10 +53,14 @@ pub enum AnswerExamined {
     NeedsBody(AnswerExamination, u64),
 }
 
+/// Among the extensions of a request: its target as the client wrote it, where `http::Uri` cannot hold that.
+#[derive(Debug, Clone)]
+pub struct AsWritten(pub Box<[u8]>);
+
 /// The request that is examined, beside its head.
 #[derive(Debug, Clone, Copy)]
 pub struct Whole<'r> {
-    /// Its head as it came, but for the fields.
+    /// Its head as it came, but for the fields, and for the target if [`AsWritten`] is among its extensions.
     pub parts: &'r request::Parts,
     /// What became of it on the way in.
     pub received: &'r Received,
@@ -83,10 +92,10 @@ impl Snapshot {
         if !route.scan.is_on() {
             notes.record(StageId::Scan, Verdict::Off);
             observer.done(StageId::Scan, notes);
-            return Ok(Examined::Cleared(Cleared::unscanned(route)));
+            return Ok(Examined::Cleared(Cleared::unscanned(route, whole.detail)));
         }
         let principal = notes.principal.clone().filter(|it| it.kind != PrincipalKind::Anonymous);
-        let target = raw_target(whole.parts);
+        let target = as_written(whole.parts);
         let view = RequestView {
             client: SocketAddr::new(head.peer.client, whole.socket.port()),
             server: whole.local,
@@ -94,7 +103,7 @@ impl Snapshot {
             id: notes.request_id,
             principal: principal.as_ref().map(|principal| principal.id.as_str()),
             method: head.method.as_str(),
-            target: target.as_bytes(),
+            target: &target,
             host: whole.received.host.authority().as_bytes(),
             version: head.version,
             headers: head.headers,
@@ -103,7 +112,7 @@ impl Snapshot {
         };
         let pending = Pending { route, detail: whole.detail };
         let Some(mut scanning) = route.scan.begin(&view) else {
-            return Ok(Examined::Cleared(Cleared::unscanned(route)));
+            return Ok(Examined::Cleared(Cleared::unscanned(route, whole.detail)));
         };
         let wanted = scanning.wants_body();
         if wanted.is_of_content() && !matches!(scanning.outcome(), Outcome::Refused(_)) {
@@ -151,14 +160,19 @@ impl<'s> Pending<'s> {
         observer.done(StageId::Scan, notes);
         match refusal {
             Some(reason) => Err(Denial::new(StageId::Scan, reason)),
-            None => Ok(Cleared { route: self.route, scanning: Some(scanning), expects_frames: false }),
+            None => Ok(Cleared {
+                route: self.route,
+                scanning: Some(scanning),
+                expects_frames: false,
+                detail: self.detail,
+            }),
         }
     }
 }
 
 impl<'s> Cleared<'s> {
-    const fn unscanned(route: &'s RoutePlan) -> Self {
-        Self { route, scanning: None, expects_frames: false }
+    const fn unscanned(route: &'s RoutePlan, detail: Detail) -> Self {
+        Self { route, scanning: None, expects_frames: false, detail }
     }
 
     /// The plan by which the request was admitted.
@@ -182,7 +196,8 @@ impl<'s> Cleared<'s> {
     /// Goes on with the answer, if there are rules.
     #[must_use]
     pub fn into_answer(self) -> Option<AnswerExamination> {
-        self.scanning.map(AnswerExamination)
+        let detail = self.detail;
+        self.scanning.map(|scanning| AnswerExamination { scanning, detail })
     }
 }
 
@@ -199,19 +214,19 @@ impl AnswerExamination {
         has_body: bool,
         notes: &mut Notes,
     ) -> Result<AnswerExamined, Denial> {
-        self.0.answer_head(status, version, headers);
-        let is_refused = matches!(self.0.outcome(), Outcome::Refused(_));
-        if let Some(most) = self.0.wants_answer().filter(|_| has_body && !is_refused) {
+        self.scanning.answer_head(status, version, headers);
+        let is_refused = matches!(self.scanning.outcome(), Outcome::Refused(_));
+        if let Some(most) = self.scanning.wants_answer().filter(|_| has_body && !is_refused) {
             return Ok(AnswerExamined::NeedsBody(self, most));
         }
-        self.0.answer_body(b"");
+        self.scanning.answer_body(b"");
         self.conclude(notes).map(|()| AnswerExamined::Cleared)
     }
 
     /// Runs the rules over the body of the answer, or its beginning. What takes long, takes it here.
     #[must_use]
     pub fn body(mut self, body: &[u8]) -> Self {
-        self.0.answer_body(body);
+        self.scanning.answer_body(body);
         self
     }
 
@@ -220,8 +235,8 @@ impl AnswerExamination {
     /// # Errors
     /// When a rule refuses.
     pub fn conclude(mut self, notes: &mut Notes) -> Result<(), Denial> {
-        self.0.finish(notes, Detail::Record);
-        let outcome = self.0.outcome();
+        self.scanning.finish(notes, self.detail);
+        let outcome = self.scanning.outcome();
         notes.record(StageId::Scan, verdict(outcome));
         match outcome {
             Outcome::Refused(reason) => Err(Denial::new(StageId::Scan, reason)),
@@ -231,7 +246,7 @@ impl AnswerExamination {
 
     /// Ends the examination of a request that got no answer.
     pub fn abandon(mut self, notes: &mut Notes) {
-        self.0.finish(notes, Detail::Record);
+        self.scanning.finish(notes, self.detail);
     }
 }
 
@@ -251,10 +266,13 @@ pub fn is_grpc_message(beginning: &[u8]) -> bool {
 }
 
 /// The target as the client wrote it. In HTTP/2 it is written in pieces.
-fn raw_target(parts: &request::Parts) -> std::borrow::Cow<'_, str> {
+fn as_written(parts: &request::Parts) -> Cow<'_, [u8]> {
+    if let Some(AsWritten(target)) = parts.extensions.get() {
+        return Cow::Borrowed(target);
+    }
     match (parts.uri.authority(), parts.uri.path_and_query()) {
-        (Some(_), _) if parts.version < Version::HTTP_2 => parts.uri.to_string().into(),
-        (_, Some(target)) => target.as_str().into(),
-        (_, None) => "/".into(),
+        (Some(_), _) if parts.version < Version::HTTP_2 => parts.uri.to_string().into_bytes().into(),
+        (_, Some(target)) => target.as_str().as_bytes().into(),
+        (_, None) => b"/".into(),
     }
 }

@@ -16,7 +16,9 @@ pub mod snapshot;
 pub mod template;
 
 pub use admit::{Admitted, Halt, MOST_NEEDS, Need, Observer, Unobserved};
-pub use examine::{AnswerExamination, AnswerExamined, Cleared, Examined, Pending, Whole, is_grpc_message};
+pub use examine::{
+    AnswerExamination, AnswerExamined, AsWritten, Cleared, Examined, Pending, Whole, is_grpc_message,
+};
 pub use fields::FieldRules;
 pub use metrics::Metrics;
 pub use portcullis_waf::stage::{BEGINNING, Detail, Scanning, Wanted};

@@ -11,7 +11,7 @@ use portcullis_core::{Mode, RouteId, ServiceId, Timestamp};
 use portcullis_harden::Hardening;
 use portcullis_limit::{LimitId, Limits};
 use portcullis_store::Store;
-use portcullis_waf::stage::Scan;
+use portcullis_waf::stage::{Detail, Scan};
 
 use crate::metrics::{Metrics, TargetId};
 use crate::receive::Ingress;
@@ -53,6 +53,8 @@ pub struct Snapshot {
     pub limits: Limits,
     /// The record.
     pub audit: Arc<AuditLog>,
+    /// How much it says about what the scanner's rules matched.
+    pub scan_detail: Detail,
     /// The counters.
     pub metrics: Arc<Metrics>,
 }

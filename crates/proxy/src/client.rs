@@ -128,6 +128,11 @@ impl Client {
         self.guard.as_ref().map(GuardHandle::answering)
     }
 
+    /// The target of the next request as it came, where hyper shows another. To be called once for each, in their order.
+    pub(crate) fn next_target(&self) -> Option<Box<[u8]>> {
+        self.guard.as_ref().and_then(GuardHandle::next_target)
+    }
+
     /// What the client did wrong on the wire, if it did.
     pub(crate) fn fault(&self) -> Option<Reason> {
         self.guard.as_ref()?.fault().map(|fault| fault.reason)

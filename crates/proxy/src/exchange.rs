@@ -13,7 +13,7 @@ use portcullis_core::{
 };
 use portcullis_harden::Exchange;
 use portcullis_pipeline::{
-    Admitted, Detail, Examined, Halt, MOST_NEEDS, Received, RoutePlan, Unobserved, Whole,
+    Admitted, AsWritten, Examined, Halt, MOST_NEEDS, Received, RoutePlan, Unobserved, Whole,
 };
 
 use crate::account::{Account, Ending, Entry};
@@ -32,10 +32,13 @@ use crate::wire;
 pub(crate) fn serve(
     worker: Rc<Worker>,
     client: Rc<Client>,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> {
     let mut under_way = client.begin();
     let answering = client.answering();
+    if let Some(target) = client.next_target() {
+        request.extensions_mut().insert(AsWritten(target));
+    }
     async move {
         let awaits_upgrade = wire::awaits_upgrade(request.version(), request.headers());
         let response = answer(worker, Rc::clone(&client), request).await;
@@ -87,7 +90,7 @@ async fn answer(
         socket: client.socket,
         local: client.local,
         has_body: !incoming.is_end_stream(),
-        detail: Detail::Record,
+        detail: snapshot.scan_detail,
     };
     let examined = snapshot.examine(admitted, &head, &whole, &mut account.notes, &mut Unobserved);
     let examined = match examined {

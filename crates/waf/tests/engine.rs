@@ -335,6 +335,74 @@ fn a_body_that_cannot_be_read_is_an_error_that_rules_see() {
     assert!(post(JSON, &deep).run(&ruleset).interruption().is_some());
 }
 
+/// The last of several fields is not the one that every service goes by.
+#[test]
+fn fields_that_say_two_things_of_the_body_hide_nothing() {
+    let ruleset = rules(
+        r#"
+        SecRule ARGS "@contains evil" "id:1,phase:2,pass,log"
+        SecRule REQBODY_ERROR "!@eq 0" "id:2,phase:2,pass,log"
+        "#,
+    );
+    for (headers, expected) in [
+        (&[FORM[0], FORM[0]][..], [1]),
+        (&[FORM[0], ("content-type", "text/plain")], [2]),
+        (&[("Content-Type", "text/plain"), FORM[0]], [2]),
+        (&[FORM[0], ("Content-Encoding", "identity")], [1]),
+        (&[FORM[0], ("Content-Encoding", "gzip"), ("Content-Encoding", "identity")], [2]),
+        (&[FORM[0], ("Content-Encoding", "identity"), ("Content-Encoding", "br")], [2]),
+        (&[FORM[0], ("Content-Encoding", "identity"), ("Content-Encoding", "identity")], [1]),
+    ] {
+        assert_eq!(ids(&post(headers, "a=evil").run(&ruleset)), expected, "{headers:?}");
+    }
+}
+
+#[test]
+fn numbers_of_any_size_are_taken() {
+    let ruleset = rules(
+        r#"
+        SecCollectionTimeout 9223372036854775807
+        SecAction "id:1,phase:1,pass,nolog,initcol:ip=%{REMOTE_ADDR},setvar:ip.a=1"
+        SecRule ARGS:t "@rx ." "id:2,phase:1,pass,nolog,setvar:tx.n=%{MATCHED_VAR},expirevar:ip.a=%{MATCHED_VAR}"
+        SecRule ARGS:t "@rx ." "id:3,phase:1,pass,nolog,setvar:tx.n=-%{tx.n},setvar:tx.n=-%{tx.n},setvar:ip.a=-%{tx.n}"
+        SecRule ARGS:t "@rx ." "id:4,phase:1,pass,nolog,setvar:tx.m=-%{MATCHED_VAR},setvar:tx.m=-1,setvar:tx.m=-1,setvar:ip.a=-%{tx.m}"
+        SecRule IP:a "@ge 1" "id:5,phase:1,pass,log"
+        "#,
+    );
+    for number in ["9223372036854775807", "-9223372036854775808", "99999999999999999999", "0", "x"] {
+        let _ = ids(&get(&format!("/?t={number}")).run(&ruleset));
+    }
+}
+
+#[test]
+fn exclusions_hold_for_variables_of_rules_too() {
+    let ruleset = rules(
+        r#"
+        SecRule ARGS "@rx ." "id:1,phase:2,pass,nolog,setvar:'tx.x_%{MATCHED_VAR_NAME}=%{MATCHED_VAR}',setvar:'tx.x_fixed=evil'"
+        SecRule REQUEST_FILENAME "@streq /off" "id:2,phase:1,pass,nolog,ctl:ruleRemoveTargetById=10;TX:x_args:b"
+        SecRule TX:/^x_/|!TX:x_fixed|!TX:x_args:a "@contains evil" "id:10,phase:2,pass,log"
+        SecRule TX:x_fixed "@contains evil" "id:11,phase:2,pass,log"
+        "#,
+    );
+    assert_eq!(ids(&get("/?a=evil").run(&ruleset)), [11]);
+    assert_eq!(targets(&get("/?b=evil&a=evil").run(&ruleset)), ["TX:x_args:b", "TX:x_fixed"]);
+    assert_eq!(ids(&get("/off?b=evil").run(&ruleset)), [11]);
+}
+
+/// A rule that gathers what it sees must not make memory of it without end.
+#[test]
+fn what_rules_gather_is_bounded() {
+    let ruleset = rules(
+        r#"
+        SecRule ARGS "@rx ." "id:1,phase:2,pass,nolog,setvar:'tx.all=%{tx.all}%{tx.all}%{MATCHED_VAR}'"
+        SecRule TX:all "@rx ^1" "id:2,phase:2,pass,log"
+        "#,
+    );
+    let query: String = (0..24).map(|_| "a=1&").collect();
+    let transaction = get(&format!("/?{query}")).run(&ruleset);
+    assert!(transaction.matches()[0].values[0].value.len() <= 1 << 20);
+}
+
 #[test]
 fn a_body_beyond_the_limit_is_refused_or_read_in_part() {
     let rule = r#"SecRule ARGS_POST "@contains evil" "id:1,phase:2,deny""#;

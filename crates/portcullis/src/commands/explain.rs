@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
 use http::{HeaderName, HeaderValue, Method, Request, Uri, request};
+use portcullis_core::target::push_encoded;
 use portcullis_core::{ClientCertificate, Clock, SystemClock};
+use portcullis_pipeline::AsWritten;
 use portcullis_pipeline::explain::{Connection, Explanation, StageStory, explain, refused_connection};
 use portcullis_pipeline::settings::Listener;
 use portcullis_proxy::{CertificateRefusal, examine_certificate, fetcher};
@@ -104,7 +106,7 @@ fn examine(
 
 fn build_request(arguments: &Arguments) -> anyhow::Result<request::Parts> {
     let url = arguments.url.as_deref().unwrap_or("/");
-    let uri: Uri = url.parse().with_context(|| format!("`{url}` is not a URL"))?;
+    let uri = read_uri(url).with_context(|| format!("`{url}` is not a URL"))?;
     let method = Method::from_bytes(arguments.method.as_bytes())
         .with_context(|| format!("`{}` is not a method", arguments.method))?;
     let mut fields: Vec<(String, String)> = Vec::new();
@@ -117,8 +119,22 @@ fn build_request(arguments: &Arguments) -> anyhow::Result<request::Parts> {
         let host = uri.authority().map_or("localhost", |authority| authority.as_str());
         fields.push(("host".to_owned(), host.to_owned()));
     }
-    let target = uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
-    assemble(method, &target, fields)
+    // What a client asks the server for: what follows the host, without the fragment.
+    let target = match url.split_once("://") {
+        _ if url.starts_with('/') => url,
+        Some((_, rest)) => rest.find(['/', '?', '#']).and_then(|at| rest.get(at..)).unwrap_or("/"),
+        None => uri.path_and_query().map_or("/", |target| target.as_str()),
+    };
+    let target = target.split('#').next().unwrap_or_default();
+    let slash = if target.starts_with('/') { "" } else { "/" };
+    assemble(method, &format!("{slash}{target}"), fields)
+}
+
+/// As the gateway reads a target: what no URI may hold is percent-encoded first.
+fn read_uri(text: &str) -> anyhow::Result<Uri> {
+    let mut encoded = Vec::new();
+    push_encoded(text.as_bytes(), &mut encoded);
+    Ok(Uri::try_from(encoded)?)
 }
 
 fn read_request(path: &Path) -> anyhow::Result<(request::Parts, Vec<u8>)> {
@@ -167,8 +183,9 @@ fn split_at_body(bytes: &[u8]) -> (&[u8], &[u8]) {
 }
 
 fn assemble(method: Method, target: &str, fields: Vec<(String, String)>) -> anyhow::Result<request::Parts> {
-    let uri: Uri = target.parse().with_context(|| format!("`{target}` is not a request target"))?;
+    let uri = read_uri(target).with_context(|| format!("`{target}` is not a request target"))?;
     let (mut parts, ()) = Request::builder().method(method).uri(uri).body(())?.into_parts();
+    parts.extensions.insert(AsWritten(target.as_bytes().into()));
     for (name, value) in fields {
         let name = HeaderName::try_from(&name).with_context(|| format!("`{name}` is not a header name"))?;
         let value =

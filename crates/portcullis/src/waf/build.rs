@@ -1,6 +1,10 @@
 //! From a test's input to the bytes of its request, as go-ftw builds them: a case means what its reference
 //! implementation sends, defaults and quirks included.
 
+use std::sync::LazyLock;
+
+use regex::bytes::{Captures, Regex};
+
 use super::suite::Input;
 
 /// The bytes of a request.
@@ -9,7 +13,7 @@ pub(super) fn bytes(input: &Input) -> Vec<u8> {
         return raw.clone();
     }
     let mut headers = input.headers.clone();
-    let mut data = input.data.clone();
+    let mut data = repeated(&input.data);
     if !data.is_empty() && input.autocomplete {
         if !has(&headers, "content-type") {
             headers.push(("Content-Type".to_owned(), FORM.to_owned()));
@@ -40,6 +44,24 @@ pub(super) fn bytes(input: &Input) -> Vec<u8> {
     bytes.extend_from_slice(b"\r\n");
     bytes.extend_from_slice(&data);
     bytes
+}
+
+/// The largest body that a template makes.
+const LARGEST: usize = 16 << 20;
+
+/// Of go-ftw's templates the one that suites use: `{{ "text" | repeat 64200 }}`. Anything else between such braces is an attack
+/// on templates, and stays.
+fn repeated(data: &[u8]) -> Vec<u8> {
+    static REPEAT: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r#"\{\{\s*"([^"\\]*)"\s*\|\s*repeat\s+([0-9]+)\s*\}\}"#).ok());
+    let Some(pattern) = REPEAT.as_ref() else { return data.to_vec() };
+    let expand = |found: &Captures<'_>| {
+        let (whole, [text, count]) = found.extract();
+        let count = std::str::from_utf8(count).ok().and_then(|count| count.parse::<usize>().ok());
+        let count = count.filter(|count| text.len().saturating_mul(*count) <= LARGEST);
+        count.map_or_else(|| whole.to_vec(), |count| text.repeat(count))
+    };
+    pattern.replace_all(data, expand).into_owned()
 }
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -141,6 +163,21 @@ mod tests {
             built(&input("POST", &[("Content-Type", "multipart/form-data; boundary=b")], "--b\nx\n"));
         assert!(message.contains("Content-Length: 8\r\n"), "{message}");
         assert!(message.ends_with("\r\n\r\n--b\r\nx\r\n"), "{message}");
+    }
+
+    #[test]
+    fn what_is_to_be_repeated_is() {
+        let body = |data| {
+            built(&input("POST", &[("content-type", "a/b")], data))
+                .split_once("\r\n\r\n")
+                .unwrap()
+                .1
+                .to_owned()
+        };
+        assert_eq!(body(r#"a{{ "xy" | repeat 3 }}b{{"z"|repeat 0}}"#), "axyxyxyb");
+        for kept in ["{{7*7}}", r#"{{ "a" | upper }}"#, r#"{{ "a" | repeat 99999999999999999999 }}"#] {
+            assert_eq!(body(kept), kept);
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The grammar below messages: lines, field lines, tokens, targets, hosts.
 
+use portcullis_core::target::is_encoded;
+
 use super::Fault;
 
 /// Cuts lines from the bytes of a section that may still be incomplete. Each byte is searched once, however
@@ -147,13 +149,19 @@ pub(super) fn is_token_byte(byte: u8) -> bool {
     is(byte, TOKEN)
 }
 
-/// A path with an optional query, of the characters that `http::Uri` takes. There is no `#`: a target has
-/// no fragment, and `http::Uri` would cut it off in silence.
-pub(super) fn is_path_and_query(target: &[u8]) -> bool {
-    let mut parts = target.splitn(2, |byte| *byte == b'?');
-    let path = parts.next().unwrap_or_default();
-    let query = parts.next().unwrap_or_default();
-    path.iter().all(|byte| is(*byte, PATH)) && query.iter().all(|byte| is(*byte, QUERY))
+/// How many bytes of a path with its query are to be percent-encoded, or `None` if it holds one that has no place there even
+/// so: a space, a control character, and what is not UTF-8 and would be another letter in each encoding. There is no `#`
+/// either: a target has no fragment, and `http::Uri` would cut it off in silence.
+pub(super) fn bytes_to_encode(target: &[u8]) -> Option<usize> {
+    let mut count = 0;
+    for byte in target {
+        if is_encoded(*byte) {
+            count += 1;
+        } else if !is(*byte, TARGET) {
+            return None;
+        }
+    }
+    (count == 0 || std::str::from_utf8(target).is_ok()).then_some(count)
 }
 
 /// `uri-host [ ":" port ]` (RFC 9110 section 7.2) with a registered name of letters, digits, `-`, `.`, `_`
@@ -186,9 +194,8 @@ fn is_port_suffix(suffix: &[u8]) -> bool {
 }
 
 const TOKEN: u8 = 1;
-const PATH: u8 = 2;
-const QUERY: u8 = 4;
-const HOST: u8 = 8;
+const TARGET: u8 = 2;
+const HOST: u8 = 4;
 
 fn is(byte: u8, class: u8) -> bool {
     CLASSES.get(usize::from(byte)).is_some_and(|classes| classes & class != 0)
@@ -200,7 +207,7 @@ static CLASSES: [u8; 256] = {
     while byte < 128 {
         let mut class = 0;
         if byte.is_ascii_alphanumeric() {
-            class |= TOKEN | PATH | QUERY | HOST;
+            class |= TOKEN | TARGET | HOST;
         }
         if matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~') {
             class |= TOKEN;
@@ -208,11 +215,8 @@ static CLASSES: [u8; 256] = {
         if matches!(byte, b'-' | b'.' | b'_' | b'~') {
             class |= HOST;
         }
-        if byte.is_ascii_graphic() && !matches!(byte, b'#' | b'<' | b'>' | b'`' | b'?') {
-            class |= PATH;
-        }
-        if byte.is_ascii_graphic() && !matches!(byte, b'#' | b'<' | b'>' | b'"') {
-            class |= QUERY;
+        if byte.is_ascii_graphic() && byte != b'#' {
+            class |= TARGET;
         }
         #[expect(clippy::indexing_slicing, reason = "evaluated at compile time, and the index is below 128")]
         {

@@ -1,5 +1,7 @@
 //! Where each HTTP/1 request on a connection begins and ends, without I/O.
 
+use std::ops::Range;
+
 use portcullis_pipeline::settings::HeadLimits;
 
 use super::Fault;
@@ -33,6 +35,7 @@ pub struct Framing {
     head_begun: bool,
     requests: u64,
     body_bytes: u64,
+    target: Option<(usize, usize)>,
 }
 
 /// What a connection is in the middle of, as far as its bytes were accepted.
@@ -74,6 +77,7 @@ impl Framing {
             head_begun: false,
             requests: 0,
             body_bytes: 0,
+            target: None,
         }
     }
 
@@ -84,8 +88,9 @@ impl Framing {
     /// The fault, if the very next byte may not be handed on for good. Bytes before a fault are given first.
     pub fn accept(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
         let mut rest = bytes;
-        loop {
-            match self.advance(rest) {
+        self.target = None;
+        while self.target.is_none() {
+            match self.advance(rest, rest.len() == bytes.len()) {
                 Ok(Some(accepted)) => rest = rest.get(accepted..).unwrap_or_default(),
                 Ok(None) => break,
                 Err(fault) => {
@@ -130,6 +135,13 @@ impl Framing {
         }
     }
 
+    /// Where in the bytes that were accepted last a target stands that hyper would not give back as it came: in absolute form,
+    /// or with bytes that are to be percent-encoded. Those bytes are exactly the head of one request.
+    #[must_use]
+    pub fn target(&self) -> Option<Range<usize>> {
+        self.target.map(|(from, to)| from..to)
+    }
+
     /// How many heads were accepted.
     #[must_use]
     pub const fn requests(&self) -> u64 {
@@ -144,13 +156,18 @@ impl Framing {
     }
 
     /// One part of a message. `None` when there is nothing more to accept for the moment.
-    fn advance(&mut self, bytes: &[u8]) -> Result<Option<usize>, Fault> {
+    fn advance(&mut self, bytes: &[u8], is_first: bool) -> Result<Option<usize>, Fault> {
         if bytes.is_empty() {
             return self.fault().map_or(Ok(None), Err);
         }
         match &mut self.state {
             State::Head(judge) => {
                 let framed = judge.judge(bytes, &self.limits)?;
+                if !is_first && framed.is_some_and(|framed| framed.target.is_some()) {
+                    // It is accepted by itself.
+                    *judge = HeadJudge::default();
+                    return Ok(None);
+                }
                 Ok(framed.map(|framed| self.begin(framed)))
             }
             State::Length { left } => {
@@ -188,6 +205,7 @@ impl Framing {
     fn begin(&mut self, framed: Framed) -> usize {
         self.requests += 1;
         self.body_bytes = 0;
+        self.target = framed.target;
         self.state = match framed.body {
             Body::None if framed.upgrade => State::UpgradePending,
             Body::None => State::Head(HeadJudge::default()),

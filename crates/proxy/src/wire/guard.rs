@@ -1,10 +1,12 @@
 //! A connection whose reads give only what the framing accepted.
 
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
+use portcullis_core::target::push_encoded;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{CoarseClock, Framing, GuardHandle, Limits, Phase, Place};
@@ -14,6 +16,10 @@ use super::{CoarseClock, Framing, GuardHandle, Limits, Phase, Place};
 /// Reads give bytes that [`Framing`] accepted, and after a fault an error of kind `InvalidData` that holds
 /// it. Bytes are judged where the caller wants them to be; only an incomplete head, or what follows a
 /// request with Upgrade, is kept here. Writes pass.
+///
+/// Bytes come through as they are, but for those of a target that [`is_encoded`](portcullis_core::target::is_encoded): hyper
+/// refuses some of them, and services read some in two ways. The target as it came is kept for
+/// [`GuardHandle::next_target`].
 ///
 /// hyper takes a read that fails between requests for the client's leaving, and says nothing. So the driver
 /// polls it without shutdown, and afterwards looks for [`GuardHandle::fault`]: one in a head is unanswered.
@@ -27,6 +33,8 @@ pub struct Guard<IO> {
     staged: BytesMut,
     /// How many of the staged bytes are accepted already.
     accepted: usize,
+    /// Accepted bytes that come before the staged ones: a head whose target was encoded, or what was given back.
+    ready: BytesMut,
 }
 
 impl<IO> Guard<IO> {
@@ -38,6 +46,7 @@ impl<IO> Guard<IO> {
             handle: GuardHandle::new(clock),
             staged: BytesMut::new(),
             accepted: 0,
+            ready: BytesMut::new(),
         }
     }
 
@@ -50,15 +59,16 @@ impl<IO> Guard<IO> {
     /// Takes back what a reader was given and has not used.
     pub fn take_back(&mut self, unused: &[u8]) {
         if !unused.is_empty() {
-            self.staged = [unused, &self.staged].concat().as_slice().into();
-            self.accepted += unused.len();
+            self.ready = [unused, &self.ready].concat().as_slice().into();
         }
     }
 
     /// The connection itself, and the bytes that were read from it and not handed on.
     #[must_use]
     pub fn into_parts(self) -> (IO, BytesMut) {
-        (self.io, self.staged)
+        let mut held = self.ready;
+        held.extend_from_slice(&self.staged);
+        (self.io, held)
     }
 }
 
@@ -94,7 +104,7 @@ impl<IO: AsyncRead + Unpin> Guard<IO> {
     /// Waits for more bytes from the client, and keeps them for whoever reads. Ready with `false` when it has closed
     /// instead.
     pub fn poll_call(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        if self.accepted > 0 {
+        if self.accepted > 0 || !self.ready.is_empty() {
             return Poll::Ready(Ok(true));
         }
         let mut piece = [0; 1024];
@@ -106,6 +116,9 @@ impl<IO: AsyncRead + Unpin> Guard<IO> {
 
     /// Gives staged bytes to the reader if any of them are accepted, judging them first if that is due.
     fn hand_on(&mut self, buffer: &mut ReadBuf<'_>) -> bool {
+        if self.hand_on_ready(buffer) {
+            return true;
+        }
         if self.staged.is_empty() {
             return false;
         }
@@ -116,6 +129,11 @@ impl<IO: AsyncRead + Unpin> Guard<IO> {
                 Err(_) => self.staged.clear(),
             }
             self.handle.publish(&self.framing);
+            if let Some(target) = self.framing.target() {
+                let head = self.staged.split_to(std::mem::take(&mut self.accepted));
+                self.make_ready(&head, target);
+                return self.hand_on_ready(buffer);
+            }
         }
         let given = self.accepted.min(buffer.remaining());
         buffer.put_slice(self.staged.get(..given).unwrap_or_default());
@@ -126,6 +144,30 @@ impl<IO: AsyncRead + Unpin> Guard<IO> {
             self.staged = BytesMut::new();
         }
         given > 0
+    }
+
+    fn hand_on_ready(&mut self, buffer: &mut ReadBuf<'_>) -> bool {
+        let given = self.ready.len().min(buffer.remaining());
+        if given > 0 {
+            buffer.put_slice(&self.ready.split_to(given));
+        }
+        if self.ready.is_empty() {
+            self.ready = BytesMut::new();
+        }
+        given > 0
+    }
+
+    /// Makes a head ready to be handed on with its target in the form that hyper and services get, and keeps the target as it
+    /// came.
+    fn make_ready(&mut self, head: &[u8], target: Range<usize>) {
+        let (before, after) = head.split_at_checked(target.end).unwrap_or((head, b""));
+        let (before, raw) = before.split_at_checked(target.start).unwrap_or((before, b""));
+        let mut encoded = Vec::with_capacity(head.len() + 2 * raw.len());
+        encoded.extend_from_slice(before);
+        push_encoded(raw, &mut encoded);
+        encoded.extend_from_slice(after);
+        self.ready.extend_from_slice(&encoded);
+        self.handle.keep_target(self.framing.requests(), raw);
     }
 
     /// Reads, and judges what came. Ready with whether the caller may be answered: something was handed on,
@@ -144,6 +186,13 @@ impl<IO: AsyncRead + Unpin> Guard<IO> {
         }
         let accepted = self.framing.accept(came).unwrap_or(0);
         self.handle.publish(&self.framing);
+        if let Some(target) = self.framing.target() {
+            let (head, rest) = came.split_at_checked(accepted).unwrap_or((came, b""));
+            self.staged.extend_from_slice(rest);
+            self.make_ready(head, target);
+            buffer.set_filled(before);
+            return Poll::Ready(Ok(false));
+        }
         if let Some(rest @ [_, ..]) = came.get(accepted..) {
             if self.framing.fault().is_none() {
                 self.staged.extend_from_slice(rest);

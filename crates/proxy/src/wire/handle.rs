@@ -1,5 +1,6 @@
 //! What the driver of a connection and its guard tell each other.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::task::{Context, Waker};
@@ -53,6 +54,12 @@ struct Shared {
     unflushed: AtomicBool,
     decision: AtomicU8,
     fault: Mutex<Option<Fault>>,
+    /// Of how many requests the driver has asked for the target.
+    asked: AtomicU64,
+    /// Whether there are targets.
+    has_targets: AtomicBool,
+    /// Targets as they came, with the ordinals of their requests. No more than heads that hyper has read ahead.
+    targets: Mutex<VecDeque<(u64, Box<[u8]>)>>,
     reader: Mutex<Option<Waker>>,
 }
 
@@ -106,6 +113,22 @@ impl GuardHandle {
         *self.shared.fault.lock()
     }
 
+    /// The target of the next request as the client wrote it, if hyper does not show it so. To be called once for each request,
+    /// in their order.
+    #[must_use]
+    pub fn next_target(&self) -> Option<Box<[u8]>> {
+        let ordinal = self.shared.asked.load(Relaxed) + 1;
+        self.shared.asked.store(ordinal, Relaxed);
+        if !self.shared.has_targets.load(Relaxed) {
+            return None;
+        }
+        let mut targets = self.shared.targets.lock();
+        let is_next = targets.front().is_some_and(|(of, _)| *of == ordinal);
+        let found = if is_next { targets.pop_front() } else { None };
+        self.shared.has_targets.store(!targets.is_empty(), Relaxed);
+        found.map(|(_, target)| target)
+    }
+
     /// Whether all that was written went out to the client.
     #[must_use]
     pub fn is_flushed(&self) -> bool {
@@ -144,6 +167,9 @@ impl GuardHandle {
                 unflushed: AtomicBool::new(false),
                 decision: AtomicU8::new(UNDECIDED),
                 fault: Mutex::new(None),
+                asked: AtomicU64::new(0),
+                has_targets: AtomicBool::new(false),
+                targets: Mutex::default(),
                 reader: Mutex::new(None),
             }),
         }
@@ -164,6 +190,12 @@ impl GuardHandle {
         if phase == Phase::Faulted {
             *shared.fault.lock() = framing.fault();
         }
+    }
+
+    /// Keeps the target of a request as it came.
+    pub(super) fn keep_target(&self, ordinal: u64, target: &[u8]) {
+        self.shared.targets.lock().push_back((ordinal, target.into()));
+        self.shared.has_targets.store(true, Relaxed);
     }
 
     /// Something was written.

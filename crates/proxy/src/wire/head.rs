@@ -25,6 +25,8 @@ pub(super) struct Framed {
     pub(super) body: Body,
     /// Whether the connection may change its protocol after this request.
     pub(super) upgrade: bool,
+    /// The place of the target in the head, if hyper would not give it back as it came.
+    pub(super) target: Option<(usize, usize)>,
 }
 
 /// How a body is delimited (RFC 9112 section 6.3).
@@ -39,6 +41,10 @@ pub(super) enum Body {
 #[derive(Debug, Clone, Copy, Default)]
 struct Facts {
     is_http_11: bool,
+    /// The target, if it is not a path and query of the characters of a URI: its place in the head.
+    target: Option<(usize, usize)>,
+    /// How many bytes of it are to be percent-encoded.
+    to_encode: usize,
     /// The authority of an absolute-form target: its place in the head.
     authority: Option<(usize, usize)>,
     has_host: bool,
@@ -119,6 +125,10 @@ impl HeadJudge {
         self.fields_from = Some(end);
         let line_from = end - line.len() - 2;
         self.facts.note_request_line(line, line_from)?;
+        // Each becomes three: hyper is given no longer line than the limit, and neither is the service.
+        if line.len() + 2 * self.facts.to_encode > limits.head.request_line {
+            return Err(LONG_REQUEST_LINE);
+        }
         match self.facts.authority {
             Some((from, to)) if !fields::is_authority(head.get(from..to).unwrap_or_default()) => {
                 Err(bad_host("the authority of the target is not a host with an optional port"))
@@ -153,7 +163,8 @@ impl HeadJudge {
             (None, Some(0) | None) => Body::None,
             (None, Some(length)) => Body::Length(length),
         };
-        Ok(Framed { head: self.lines.consumed(), body, upgrade: facts.awaits_upgrade(body)? })
+        let upgrade = facts.awaits_upgrade(body)?;
+        Ok(Framed { head: self.lines.consumed(), body, upgrade, target: facts.target })
     }
 }
 
@@ -199,11 +210,13 @@ impl Facts {
                 path_from
             }
         };
-        if fields::is_path_and_query(target.get(path_from..).unwrap_or_default()) {
-            Ok(())
-        } else {
-            Err(Fault::malformed("the target holds a character that belongs in no target"))
+        let path_and_query = target.get(path_from..).unwrap_or_default();
+        self.to_encode = fields::bytes_to_encode(path_and_query)
+            .ok_or(Fault::malformed("the target holds a character that belongs in no target"))?;
+        if self.to_encode > 0 || path_from > 0 {
+            self.target = Some((from, from + target.len()));
         }
+        Ok(())
     }
 
     /// Takes note of a field if it bears on framing or routing. Their names differ in length, so most

@@ -51,7 +51,7 @@ impl Collections {
     pub(crate) fn open(&self, variable: Variable, key: &[u8], timeout: Duration, now: SystemTime) {
         let Ok(mut entries) = self.entries.lock() else { return };
         let key = (variable, Box::from(key.get(..LONGEST).unwrap_or(key)));
-        let ends = now + timeout;
+        let ends = later(now, timeout);
         if let Some(collection) = entries.get_mut(&key) {
             if collection.ends <= now {
                 collection.variables.clear();
@@ -96,7 +96,7 @@ impl Collections {
             }
             Update::Expire(seconds) => {
                 if let Some(kept) = variables.get_mut(name.as_str()) {
-                    kept.ends = Some(now + Duration::from_secs(seconds));
+                    kept.ends = Some(later(now, Duration::from_secs(seconds)));
                 }
             }
             Update::Set(_) | Update::Add(_) if full && !variables.contains_key(name.as_str()) => {}
@@ -148,6 +148,12 @@ impl Collections {
             }
         }
     }
+}
+
+/// So long from now. What is beyond the end of time never ends within the life of a process.
+fn later(now: SystemTime, duration: Duration) -> SystemTime {
+    const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+    now + duration.min(CENTURY)
 }
 
 impl Kept {

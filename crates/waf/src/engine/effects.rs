@@ -10,6 +10,9 @@ use super::items::Base;
 use super::program::{Change, Effect, Rule, Text, TxName};
 use super::tx::{TxKey, TxValue, leading_number};
 
+/// Bytes kept of what a rule sets a variable to: one that gathers values would double its memory with each.
+const LONGEST_VALUE: usize = 1 << 20;
+
 /// Runs the effects of `rules[index]`.
 pub(crate) fn run(run: &mut Run<'_>, rule: &Rule, index: u32) {
     for (position, effect) in rule.effects.iter().enumerate() {
@@ -72,6 +75,7 @@ fn set_tx(run: &mut Run<'_>, name: &TxName, change: &Change) {
             let mut value = std::mem::take(&mut run.state.scratch.text);
             value.clear();
             expand::expand(run.collections, run.state, text, &mut value);
+            value.truncate(LONGEST_VALUE);
             run.state.tx.set_text(key, &value);
             run.state.scratch.text = value;
         }
@@ -100,7 +104,9 @@ fn set_persistent(run: &mut Run<'_>, variable: Variable, name: &Text, change: &C
             Update::Set(&value)
         }
         Change::Add(text) => Update::Add(expand::number(run.collections, run.state, text)),
-        Change::Subtract(text) => Update::Add(-expand::number(run.collections, run.state, text)),
+        Change::Subtract(text) => {
+            Update::Add(expand::number(run.collections, run.state, text).saturating_neg())
+        }
         Change::Unset => Update::Unset,
     };
     if let Some(key) = run.state.key_of(variable) {

@@ -24,7 +24,7 @@ mod transformed;
 mod tx;
 mod working;
 
-pub use report::{MatchedValue, RuleMatch};
+pub use report::{MatchedValue, Printable, RuleMatch};
 pub use ruleset::{Builder, LoadError, RuleSummary, Ruleset};
 pub use settings::Settings;
 pub use transaction::Transaction;

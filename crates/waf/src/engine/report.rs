@@ -91,7 +91,8 @@ impl fmt::Display for RuleMatch {
 }
 
 /// Text that may come from a client: it stays on its line and between its quotes.
-struct Printable<'a>(&'a str);
+#[derive(Debug, Clone, Copy)]
+pub struct Printable<'a>(pub &'a str);
 
 impl fmt::Display for Printable<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -80,6 +80,9 @@ pub(crate) fn read(
         }
         set_number(state, Base::RequestBodyLength, body.len());
     }
+    if error.is_none() && !body.is_empty() && has_two_types(fields) {
+        error = Some("there is more than one Content-Type".into());
+    }
     if error.is_none() {
         error = process(program, state, pairs, buffers, fields, body).err();
     }
@@ -96,11 +99,12 @@ pub(crate) fn read(
 
 /// Removes the content codings of the body; false when there are none.
 fn decode(fields: &Pairs, body: &[u8], decoded: &mut Vec<u8>) -> Result<bool, String> {
-    let Some(encodings) = field(fields, b"content-encoding") else {
-        return Ok(false);
-    };
+    let mut encodings = values(fields, b"content-encoding");
+    let Some(first) = encodings.next() else { return Ok(false) };
+    // RFC 9110 section 5.3: several fields are one list.
+    let list = encodings.fold(Cow::Borrowed(first), |list, more| [&list, more].join(&b',').into());
     decoded.clear();
-    content_encoding::decode(encodings, body, &DecodingLimits::default(), decoded)
+    content_encoding::decode(&list, body, &DecodingLimits::default(), decoded)
         .map(|()| true)
         .map_err(|error| error.to_string())
 }
@@ -232,7 +236,18 @@ fn set_number(state: &mut State, base: Base, number: usize) {
     state.items.set(base, &text);
 }
 
-/// The last value of a field, as one sees it who does not look for duplicates.
-fn field<'a>(fields: &'a Pairs, wanted: &[u8]) -> Option<&'a [u8]> {
-    fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value).last()
+/// Whether there are types of the body to choose from. Services do not agree on which of them counts.
+fn has_two_types(fields: &Pairs) -> bool {
+    let mut types = values(fields, b"content-type");
+    let first = types.next();
+    types.any(|other| Some(other) != first)
+}
+
+/// The first value of a field.
+fn field<'a>(fields: &'a Pairs, wanted: &'a [u8]) -> Option<&'a [u8]> {
+    values(fields, wanted).next()
+}
+
+fn values<'a>(fields: &'a Pairs, wanted: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    fields.iter().filter(move |(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value)
 }

@@ -79,7 +79,12 @@ pub(crate) struct Tx {
     slots: Vec<TxValue>,
     extra: Vec<(Stretch, TxValue)>,
     bytes: Vec<u8>,
+    /// How many bytes there were when the last of them without a use were removed.
+    compacted: usize,
 }
+
+/// Texts that were replaced are removed when the bytes have grown by this much, and to twice what is of use.
+const SLACK: usize = 1 << 20;
 
 impl Tx {
     /// Begins anew from the state that the rules always begin with.
@@ -87,6 +92,7 @@ impl Tx {
         self.slots.clone_from(&initial.slots);
         self.extra.clone_from(&initial.extra);
         self.bytes.clone_from(&initial.bytes);
+        self.compacted = initial.bytes.len();
     }
 
     /// The same state once more.
@@ -154,6 +160,10 @@ impl Tx {
 
     /// Sets a variable to text. Text that is a number in its plainest form is kept as one.
     pub(crate) fn set_text(&mut self, key: TxKey, text: &[u8]) {
+        if self.bytes.len() > 2 * self.compacted + SLACK {
+            self.set(key, TxValue::Unset);
+            self.compact();
+        }
         let value = plain_number(text).map_or_else(|| TxValue::Text(self.store(text)), TxValue::Number);
         self.set(key, value);
     }
@@ -182,6 +192,29 @@ impl Tx {
             Some((TxKey::Extra(u32::try_from(index).ok()?), name.of(&self.bytes)))
         });
         extra.filter(|&(key, _)| self.is_set(key))
+    }
+
+    /// Keeps only the bytes that are of use.
+    fn compact(&mut self) {
+        let old = std::mem::take(&mut self.bytes);
+        let kept = &mut self.bytes;
+        let mut keep = |stretch: &mut Stretch| {
+            let start = kept.len();
+            kept.extend_from_slice(stretch.of(&old));
+            *stretch = Stretch {
+                start: u32::try_from(start).unwrap_or(u32::MAX),
+                end: u32::try_from(kept.len()).unwrap_or(u32::MAX),
+            };
+        };
+        for (name, _) in &mut self.extra {
+            keep(name);
+        }
+        for value in self.slots.iter_mut().chain(self.extra.iter_mut().map(|(_, value)| value)) {
+            if let TxValue::Text(stretch) = value {
+                keep(stretch);
+            }
+        }
+        self.compacted = self.bytes.len();
     }
 
     fn store(&mut self, bytes: &[u8]) -> Stretch {
@@ -254,6 +287,24 @@ mod tests {
             tx.write(key, &mut written);
             assert_eq!(written, text.as_bytes());
         }
+    }
+
+    #[test]
+    fn what_was_replaced_takes_no_memory() {
+        let names = TxNames::default();
+        let mut tx = Tx::empty(&names);
+        let kept = tx.key_or_new(&names, b"kept").unwrap();
+        let changed = tx.key_or_new(&names, b"changed").unwrap();
+        tx.set_text(kept, b"stays");
+        for round in 0..1000 {
+            tx.set_text(changed, format!("{round}{}", "x".repeat(10_000)).as_bytes());
+        }
+        assert!(tx.bytes.len() <= 2 * SLACK, "{}", tx.bytes.len());
+        let mut text = Vec::new();
+        tx.write(kept, &mut text);
+        tx.write(changed, &mut text);
+        assert!(text.starts_with(b"stays999x"), "{}", text.len());
+        assert_eq!(tx.key(&names, b"changed"), Some(changed));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::engine::{MatchedValue, RuleMatch, Transaction};
 
 /// Rules of which is told what they matched.
 const MOST_RULES: usize = 8;
+const MOST_RULES_VERBATIM: usize = 64;
 const MOST_RULES_EXPLAINED: usize = 1000;
 /// Values told of each rule in an explanation.
 const MOST_VALUES: usize = 8;
@@ -17,6 +18,8 @@ const MOST_VALUES: usize = 8;
 const LONGEST_VALUE: usize = 64;
 const LONGEST_VALUE_EXPLAINED: usize = 200;
 const LONGEST_TARGET: usize = 96;
+/// Bytes kept of what a rule says or logs.
+const LONGEST_TEXT: usize = 512;
 /// How many characters at either end of a value are left as they are, at most.
 const KEPT_ENDS: usize = 4;
 
@@ -43,6 +46,9 @@ pub(super) fn add(found: &mut ScanNotes, ruleset: &Arc<str>, transaction: &Trans
         Detail::Record => {
             found.matches.extend(all.iter().take(MOST_RULES).filter_map(|found| recorded(found, ruleset)));
         }
+        Detail::Verbatim => {
+            found.matches.extend(all.iter().take(MOST_RULES_VERBATIM).map(|found| told(found, ruleset)));
+        }
         Detail::Explanation => {
             let told = all.iter().take(MOST_RULES_EXPLAINED);
             found.matches.extend(told.flat_map(|found| explained(found, ruleset)));
@@ -64,7 +70,23 @@ fn recorded(found: &RuleMatch, ruleset: &Arc<str>) -> Option<ScanMatch> {
         value: text,
         transformations: Vec::new(),
         message: String::new(),
+        data: String::new(),
     })
+}
+
+/// For the record of requests that are no secret.
+fn told(found: &RuleMatch, ruleset: &Arc<str>) -> ScanMatch {
+    let value = found.values.first();
+    let holds_secret = found.values.iter().any(|value| value.sanitised || is_secret(&value.target));
+    ScanMatch {
+        rule: found.rule_id,
+        ruleset: Arc::clone(ruleset),
+        target: value.map(|value| cut(value.target.as_bytes(), LONGEST_TARGET)).unwrap_or_default(),
+        value: value.map(shown).unwrap_or_default(),
+        transformations: Vec::new(),
+        message: cut(found.message.as_bytes(), LONGEST_TEXT),
+        data: if holds_secret { String::new() } else { cut(found.data.as_bytes(), LONGEST_TEXT) },
+    }
 }
 
 fn explained<'m>(found: &'m RuleMatch, ruleset: &'m Arc<str>) -> impl Iterator<Item = ScanMatch> + 'm {
@@ -75,6 +97,7 @@ fn explained<'m>(found: &'m RuleMatch, ruleset: &'m Arc<str>) -> impl Iterator<I
         value: shown(value),
         transformations: value.transformations.clone(),
         message: found.message.clone(),
+        data: String::new(),
     })
 }
 

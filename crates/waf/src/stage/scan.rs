@@ -74,6 +74,8 @@ pub enum Outcome {
 pub enum Detail {
     /// For the record: masked and cut.
     Record,
+    /// For a record for tuning: of every rule a value as it came, and what the rule says and logs.
+    Verbatim,
     /// For who asks about a request of their own: every value, with the transformations before it.
     Explanation,
 }

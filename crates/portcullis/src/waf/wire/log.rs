@@ -1,6 +1,7 @@
 //! The audit file: which rules matched for which request.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use portcullis_waf::engine::Printable;
 use serde_json::Value;
 
 use crate::waf::expect::Seen;
@@ -78,8 +80,7 @@ fn tell(seen: &mut Seen, lines: &HashMap<String, Value>) {
     match rule_ids(line) {
         Some(ids) => {
             seen.rule_ids = ids.iter().filter_map(|id| u32::try_from(id.as_u64()?).ok()).collect();
-            seen.log =
-                seen.rule_ids.iter().map(|id| format!("ModSecurity: Warning. [id \"{id}\"]")).collect();
+            seen.log = seen.rule_ids.iter().map(|id| log_line(*id, line)).collect();
         }
         // The service's own 4xx are decided otherwise.
         None if is_4xx && word(line, "decision") == Some("deny") => {
@@ -87,6 +88,22 @@ fn tell(seen: &mut Seen, lines: &HashMap<String, Value>) {
         }
         None => {}
     }
+}
+
+/// A match as ModSecurity writes it to the server's error log, as far as the record tells.
+fn log_line(id: u32, line: &Value) -> String {
+    let mut text = format!("ModSecurity: Warning. [id \"{id}\"]");
+    let matches = line.get("waf.matches").and_then(Value::as_array).into_iter().flatten();
+    let told = |found: &&Value| found.get("rule").and_then(Value::as_u64) == Some(id.into());
+    for found in matches.filter(told) {
+        for (name, key) in [("msg", "message"), ("data", "data")] {
+            if let Some(value) = word(found, key) {
+                // Writing into a String cannot fail.
+                let _ = write!(text, " [{name} \"{}\"]", Printable(value));
+            }
+        }
+    }
+    text
 }
 
 fn rule_ids(line: &Value) -> Option<&Vec<Value>> {
@@ -115,7 +132,9 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         writeln!(file, r#"{{"request_id":"old","waf.rule_ids":[9]}}"#).unwrap();
         let tail = Tail::open(file.path()).unwrap();
-        writeln!(file, r#"{{"request_id":"b","waf.rule_ids":[942100,949110]}}"#).unwrap();
+        let matches = r#"[{"rule":949110,"message":"Too much","data":"a \"b\""}]"#;
+        writeln!(file, r#"{{"request_id":"b","waf.rule_ids":[942100,949110],"waf.matches":{matches}}}"#)
+            .unwrap();
         writeln!(file, r#"{{"request_id":"a","decision":"deny","reason_code":"bad_host"}}"#).unwrap();
         writeln!(file, r#"{{"request_id":"c","decision":"allow"}}"#).unwrap();
         write!(file, r#"{{"request_id":"#).unwrap();
@@ -124,6 +143,7 @@ mod tests {
         assert_eq!((all[0].refused.as_deref(), all[0].rule_ids.len()), (Some("bad_host"), 0));
         assert_eq!(all[1].rule_ids, [942_100, 949_110]);
         assert_eq!(all[1].log[0], "ModSecurity: Warning. [id \"942100\"]");
+        assert_eq!(all[1].log[1], r#"ModSecurity: Warning. [id "949110"] [msg "Too much"] [data "a \"b\""]"#);
         assert_eq!(all[2].refused.as_deref(), Some("not a request"));
         assert_eq!(all[3].refused, None);
     }

@@ -34,7 +34,7 @@ const BY_DEFAULT: &[(&str, Outcome)] = &[
     ("/public", Open("/public")),
     ("/public/", Open("/public/")),
     ("/public?x=/../admin", Open("/public?x=/../admin")),
-    ("/public/x?a=%2e%2e%2Fadmin&b=;\\", Open("/public/x?a=%2e%2e%2Fadmin&b=;\\")),
+    ("/public/x?a=%2e%2e%2Fadmin&b=;\\", Open("/public/x?a=%2e%2e%2Fadmin&b=;%5C")),
     ("/admin/x", Closed),
     ("/admin", Closed),
     ("/admin/", Closed),
@@ -120,8 +120,23 @@ const BY_DEFAULT: &[(&str, Outcome)] = &[
     // What no target holds.
     ("/public#/../admin", Malformed),
     ("/public\0", Malformed),
+    ("/public/x?\u{1}", Malformed),
+    ("/public/x?\u{7f}", Malformed),
+    ("/public/x? ", Malformed),
     ("/public\u{e9}", Malformed),
-    ("/public/<x>", Malformed),
+    ("/public/x?\u{e9}", Malformed),
+    ("/public/\u{c0}\u{af}../admin", Malformed),
+    // What no URI holds and clients send all the same has one form too.
+    ("/public/<x>", Open("/public/%3Cx%3E")),
+    ("/public/a\"^`{|}[]b", Open("/public/a%22%5E%60%7B%7C%7D[]b")),
+    ("/public/a%22%7cb", Open("/public/a%22%7Cb")),
+    ("/public/x?a[0]=\"<>\\^`{|}'", Open("/public/x?a[0]=%22%3C%3E%5C%5E%60%7B%7C%7D'")),
+    ("/public/caf\u{c3}\u{a9}?\u{c3}\u{a9}", Open("/public/caf%C3%A9?%C3%A9")),
+    ("/public/\u{ef}\u{bc}\u{8f}../admin", Open("/public/%EF%BC%8F../admin")),
+    ("/public/<>/../../admin/<>", Closed),
+    ("/admin/<x>", Closed),
+    ("/admin<", Other("/admin%3C")),
+    ("http://gate.test/public/<x>?<", Open("/public/%3Cx%3E?%3C")),
     // Absolute targets.
     ("http://gate.test/public/x", Open("/public/x")),
     ("HTTP://gate.test/public/x", Open("/public/x")),
@@ -163,9 +178,9 @@ const KEEP_ENCODED_SLASH: &[(&str, Outcome)] = &[
 ];
 
 const KEEP_BACKSLASH: &[(&str, Outcome)] = &[
-    ("/public/a\\b", Open("/public/a\\b")),
+    ("/public/a\\b", Open("/public/a%5Cb")),
     ("/public/a%5cb", Open("/public/a%5Cb")),
-    ("/admin\\x", Other("/admin\\x")),
+    ("/admin\\x", Other("/admin%5Cx")),
     ("/public/..\\admin", Ambiguous),
     ("/public/..%5cadmin", Ambiguous),
     ("/public/x\\..\\admin", Ambiguous),
@@ -189,6 +204,25 @@ const KEEP_PATH_PARAMETERS: &[(&str, Outcome)] = &[
     ("/public/..%3bv=1/admin", Ambiguous),
     ("/public/%2e%2e;/admin", Ambiguous),
     ("/public/.;/admin", Ambiguous),
+];
+
+const KEEP_ENCODED_CONTROLS: &[(&str, Outcome)] = &[
+    ("/public/a%0ab", Open("/public/a%0Ab")),
+    ("/public/%7f%01", Open("/public/%7F%01")),
+    ("/admin%0a", Other("/admin%0A")),
+    ("/admin/%0d%0a", Closed),
+    ("/public/%2e%2e/admin/%0a", Closed),
+    ("/public/%00", Ambiguous),
+    ("/public/\n", Malformed),
+];
+
+const KEEP_NOT_UTF8: &[(&str, Outcome)] = &[
+    ("/public/%ff%61", Open("/public/%FFa")),
+    ("/public/%2e%2e/admin/%ff", Closed),
+    ("/public/..%c0%afadmin", Ambiguous),
+    ("/public/%ff%2f..%2fadmin", Ambiguous),
+    ("/public/%ff;..;", Ambiguous),
+    ("/public\u{e9}", Malformed),
 ];
 
 #[test]
@@ -222,14 +256,29 @@ fn path_parameters_are_kept_as_configured_but_never_beside_dots() {
     check("{ path_parameters: keep }", KEEP_PATH_PARAMETERS);
 }
 
+#[test]
+fn encoded_controls_are_kept_as_configured_but_never_nul() {
+    check("{ encoded_controls: keep }", KEEP_ENCODED_CONTROLS);
+}
+
+#[test]
+fn bytes_that_are_not_utf8_are_kept_as_configured() {
+    check("{ not_utf8: keep }", KEEP_NOT_UTF8);
+    // Not beside dots, whatever else is kept.
+    let all = "{ not_utf8: keep, encoded_slash: keep, path_parameters: keep, double_encoding: keep }";
+    check(all, &[("/public/%ff%2f..%2fadmin", Ambiguous), ("/public/%ff;..;/admin", Ambiguous)]);
+}
+
 /// HTTP/2 carries the target in `:path`, past everything that reads request lines.
 #[test]
 fn http2_comes_to_the_same_outcomes() {
     let upstream = Upstream::start();
     let gateway = config(&upstream, "{}").start();
     // Targets without a path are a matter of HTTP/1, and so are the bytes that HTTP/2 libraries refuse by themselves.
+    let is_common =
+        |target: &str| target.starts_with('/') && target.is_ascii() && !target.contains(['<', '`']);
     for (target, outcome) in
-        BY_DEFAULT.iter().filter(|(target, outcome)| target.starts_with('/') && *outcome != Malformed)
+        BY_DEFAULT.iter().filter(|(target, outcome)| is_common(target) && *outcome != Malformed)
     {
         upstream.forget();
         let mut connection = h2raw::Connection::open(gateway.address("public"));
@@ -237,6 +286,30 @@ fn http2_comes_to_the_same_outcomes() {
         let h2raw::Ending::Response { status, .. } = ending else { panic!("{target}: {ending:?}") };
         assert_eq!(status, status_of(*outcome), "{target}");
         check_upstream(&upstream, target, *outcome);
+    }
+}
+
+/// Of what no URI holds, the library takes some and refuses the rest. What it takes comes to the same form.
+#[test]
+fn what_http2_takes_has_the_same_form() {
+    let upstream = Upstream::start();
+    let gateway = config(&upstream, "{}").start();
+    for (target, seen) in [
+        ("/public/a\"^{|}?`{|}^\\", Some("/public/a%22%5E%7B%7C%7D?%60%7B%7C%7D%5E%5C")),
+        ("/public/caf\u{e9}?\u{e9}", Some("/public/caf%C3%A9?%C3%A9")),
+        ("/public/<", None),
+        ("/public/x?\"", None),
+        ("/public/x?<>", None),
+    ] {
+        upstream.forget();
+        let mut connection = h2raw::Connection::open(gateway.address("public"));
+        let ending = connection.send_get(1, target).ending(1);
+        let is_answered = matches!(ending, h2raw::Ending::Response { status: 200, .. });
+        assert_eq!(is_answered, seen.is_some(), "{target}: {ending:?}");
+        match seen {
+            Some(seen) => assert_eq!(upstream.only_request().target, seen, "{target}"),
+            None => upstream.assert_no_contact(),
+        }
     }
 }
 

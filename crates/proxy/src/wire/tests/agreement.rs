@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::{Request, Response, Version, body::Incoming, header, service::service_fn};
 use hyper_util::rt::TokioIo;
+use portcullis_core::target::{is_encoded, push_encoded};
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -40,7 +41,10 @@ proptest! {
         prop_assert!(!seen.parse_error);
         prop_assert_eq!(seen.requests.len(), messages.len());
         for (request, message) in seen.requests.iter().zip(&messages) {
-            prop_assert_eq!(&request.target, &message.target);
+            let encoded = encoded(&message.target);
+            let changed = (encoded != message.target).then(|| message.target.clone());
+            prop_assert_eq!(&request.target, &encoded);
+            prop_assert_eq!(&request.as_written, &changed);
             prop_assert_eq!(&request.body, &message.body);
         }
     }
@@ -61,6 +65,14 @@ proptest! {
         prop_assert!(!seen.parse_error, "hyper refused what the guard accepted: {}", input.escape_ascii());
         let sizes: Vec<u64> = seen.requests.iter().map(|request| request.body.len() as u64).collect();
         prop_assert_eq!(&sizes[..], &expected[..sizes.len().min(expected.len())], "{}", input.escape_ascii());
+        for request in &seen.requests {
+            // The one form, whatever came; of another request's target nothing.
+            let as_written = request.as_written.as_ref().unwrap_or(&request.target);
+            let form = encoded(as_written);
+            let form = form.split_once("gate.test").map_or(&*form, |(_, path)| path);
+            prop_assert!(request.target.ends_with(form), "{}", input.escape_ascii());
+            prop_assert!(request.target.bytes().all(|byte| byte.is_ascii_graphic() && !is_encoded(byte)));
+        }
         let closed = seen.requests.last().is_some_and(|request| request.closes);
         prop_assert!(closed || sizes.len() == expected.len(), "{}", input.escape_ascii());
     }
@@ -118,14 +130,25 @@ fn message() -> impl Strategy<Value = Message> {
         .prop_map(|(size, extension, trailers)| Delimited::InChunks { size, extension, trailers });
     let delimited = prop_oneof![Just(Delimited::ByNothing), Just(Delimited::ByLength), chunked];
     let body = proptest::collection::vec(any::<u8>(), 0..200);
-    ("/[!$-;=@-_a-z|~]{0,20}(\\?[!$-;=?-~]{0,10})?", fields(), body, delimited, any::<bool>()).prop_map(
-        |(target, fields, mut body, delimited, empty_line_first)| {
+    (
+        "/[!\"$->@-~\u{80}-\u{2ff}]{0,20}(\\?[!\"$-~\u{80}-\u{2ff}]{0,10})?",
+        fields(),
+        body,
+        delimited,
+        any::<bool>(),
+    )
+        .prop_map(|(target, fields, mut body, delimited, empty_line_first)| {
             if matches!(delimited, Delimited::ByNothing) {
                 body.clear();
             }
             Message { target, fields, body, delimited, empty_line_first }
-        },
-    )
+        })
+}
+
+fn encoded(target: &str) -> String {
+    let mut encoded = Vec::new();
+    push_encoded(target.as_bytes(), &mut encoded);
+    String::from_utf8(encoded).unwrap()
 }
 
 fn render(messages: &[Message]) -> Vec<u8> {
@@ -203,6 +226,9 @@ fn damage() -> impl Strategy<Value = Damage> {
         b"?",
         b"#",
         b"\xFF",
+        b"\xC3\xA9",
+        b"<",
+        b"|\\",
         b"\r\nContent-Length: 5\r\n",
         b"\r\nTransfer-Encoding: chunked\r\n",
         b"\r\nTransfer-Encoding: gzip, chunked\r\n",
@@ -239,6 +265,8 @@ struct Seen {
 #[derive(Debug)]
 struct SeenRequest {
     target: String,
+    /// The target as it came, if it is another.
+    as_written: Option<String>,
     body: Vec<u8>,
     /// Whether hyper reads nothing after it.
     closes: bool,
@@ -254,12 +282,14 @@ fn serve(input: &[u8], pieces: &[usize]) -> Seen {
         let handle = guard.handle();
         let service = service_fn(|request: Request<Incoming>| {
             let (seen, handle) = (Rc::clone(&seen), handle.clone());
+            let as_written = handle.next_target().map(|target| String::from_utf8(target.into()).unwrap());
             async move {
                 let answering = handle.answering();
                 let (head, body) = request.into_parts();
                 if let Ok(body) = body.collect().await {
                     seen.borrow_mut().requests.push(SeenRequest {
                         target: head.uri.to_string(),
+                        as_written,
                         body: body.to_bytes().to_vec(),
                         closes: closes(head.version, &head.headers),
                     });

@@ -15,6 +15,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream
 use crate::wire::{Answering, CoarseClock, Fault, Guard, GuardHandle, Limits, Phase, Place};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const ODD_REQUEST: &[u8] = b"\r\nPUT /<a>|\xC3\xA9?{\" HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n<>";
+const ODD_REQUEST_ENCODED: &[u8] =
+    b"\r\nPUT /%3Ca%3E%7C%C3%A9?%7B%22 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n<>";
+const ODD_TARGET: &[u8] = b"/<a>|\xC3\xA9?{\"";
 const UPGRADE: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n";
 const BAD: &[u8] = b"GET / HTTP/1.1\nHost: a\n\n";
 
@@ -74,7 +78,8 @@ proptest! {
         pieces in proptest::collection::vec(1_usize..60, 1..6),
     ) {
         let body = b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX: y\r\n\r\n";
-        let input = [body, REQUEST].concat().repeat(requests);
+        let input = [body, ODD_REQUEST, REQUEST].concat().repeat(requests);
+        let expected = [body, ODD_REQUEST_ENCODED, REQUEST].concat().repeat(requests);
         let mut scene = Scene::new();
         let mut output = Vec::new();
         let mut rest = &input[..];
@@ -89,8 +94,12 @@ proptest! {
                 break;
             }
         }
-        prop_assert_eq!(output, input);
-        prop_assert_eq!(scene.handle.requests(), 2 * requests as u64);
+        prop_assert_eq!(output, expected);
+        prop_assert_eq!(scene.handle.requests(), 3 * requests as u64);
+        for _ in 0..requests {
+            let targets = [(); 3].map(|()| scene.handle.next_target());
+            prop_assert_eq!(targets, [None, Some(ODD_TARGET.into()), None]);
+        }
     }
 }
 
@@ -154,6 +163,41 @@ fn an_upgrade_holds_what_follows_until_the_driver_speaks() {
     scene.send(b"GET");
     assert_eq!(scene.read_bytes(), b"GET");
     assert_eq!(scene.handle.phase(), Phase::Tunnel);
+}
+
+#[test]
+fn an_upgrade_with_an_odd_target_is_held_like_any() {
+    let mut scene = Scene::new();
+    scene.send(
+        &[b"GET /<> HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", REQUEST].concat(),
+    );
+    assert!(scene.read_bytes().starts_with(b"GET /%3C%3E HTTP/1.1\r\n"));
+    assert!(scene.read(64).is_none());
+    scene.handle.upgraded(false);
+    assert_eq!(scene.read_bytes(), REQUEST);
+}
+
+#[test]
+fn an_absolute_target_is_kept_as_it_came() {
+    let mut scene = Scene::new();
+    let request = b"GET http://a HTTP/1.1\r\nHost: a\r\n\r\n";
+    scene.send(&[REQUEST, request].concat());
+    assert_eq!([scene.read_bytes(), scene.read_bytes()].concat(), [REQUEST, request].concat());
+    assert_eq!(scene.handle.next_target(), None);
+    assert_eq!(scene.handle.next_target().as_deref(), Some(&b"http://a"[..]));
+}
+
+#[test]
+fn what_was_given_back_comes_before_what_waits() {
+    let mut scene = Scene::new();
+    scene.send(&[ODD_REQUEST, REQUEST].concat());
+    let read = scene.read(20).unwrap().unwrap();
+    scene.guard.take_back(&read[10..]);
+    let mut all = read[..10].to_vec();
+    while let Some(more) = scene.read(7) {
+        all.extend(more.unwrap());
+    }
+    assert_eq!(all, [ODD_REQUEST_ENCODED, REQUEST].concat());
 }
 
 #[test]

@@ -38,6 +38,14 @@ fn a_head_at_its_limits_passes_and_one_above_does_not() {
 }
 
 #[test]
+fn a_line_is_measured_in_the_form_in_which_it_is_sent_on() {
+    let line = |marks: usize| format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "<".repeat(marks));
+    let most = (HEAD.request_line - "GET / HTTP/1.1".len()) / 3;
+    assert_eq!(fault_of(line(most).as_bytes()), None);
+    assert_eq!(fault_of(line(most + 1).as_bytes()), Some((Reason::TargetTooLong, Place::Head)));
+}
+
+#[test]
 fn a_line_without_end_is_refused_at_its_limit_and_kept_no_longer() {
     let endless = [&b"GET / HTTP/1.1\r\nX: "[..], &[b'a'; 100]].concat();
     let mut framing = Framing::new(LIMITS);

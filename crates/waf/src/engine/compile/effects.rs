@@ -100,7 +100,7 @@ impl Building<'_> {
     pub(super) fn named(&mut self, target: &Located<TargetText>) -> Option<NamedTarget> {
         let variable = target.value.variable;
         let selector = self.selector(target, variable, target.value.selector.as_ref())?;
-        Some(NamedTarget { variable, selector })
+        Some(self.taken_by_name(variable, selector))
     }
 
     /// The rules, chain links included, of which something holds.

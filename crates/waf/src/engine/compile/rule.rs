@@ -140,10 +140,19 @@ impl Building<'_> {
             } else if matches!(selector, Selector::All) {
                 targets.retain(|target| target.variable != *variable);
             } else {
-                exclusions.push(NamedTarget { variable: *variable, selector });
+                exclusions.push(self.taken_by_name(*variable, selector));
             }
         }
         (targets, exclusions)
+    }
+
+    /// What is taken out is told by its name, also where the rules that set it know its slot.
+    pub(super) fn taken_by_name(&self, variable: Variable, selector: Selector) -> NamedTarget {
+        let selector = match selector {
+            Selector::Slot(slot) => Selector::Name(self.names.name(slot).into()),
+            other => other,
+        };
+        NamedTarget { variable, selector }
     }
 
     pub(super) fn selector(

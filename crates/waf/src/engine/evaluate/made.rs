@@ -66,6 +66,10 @@ impl Run<'_> {
     }
 
     fn tx(&mut self, rule: &Rule, index: u32, key: TxKey) -> bool {
+        let may_be_excluded = !rule.exclusions.is_empty() || !self.state.controls.removed_targets.is_empty();
+        if may_be_excluded && self.is_excluded(rule, index, Variable::Tx, self.tx_name(key)) {
+            return false;
+        }
         let transforms = rule.chain != ChainId::NONE;
         match self.state.tx.value(key) {
             TxValue::Unset => false,
@@ -77,6 +81,15 @@ impl Run<'_> {
                 let any = self.text(rule, index, Name::Tx(key), &mut value);
                 self.state.scratch.value = value;
                 any
+            }
+        }
+    }
+
+    pub(super) fn tx_name(&self, key: TxKey) -> &[u8] {
+        match key {
+            TxKey::Slot(slot) => self.program.names.name(slot),
+            TxKey::Extra(_) => {
+                self.state.tx.extra_keys().find(|&(found, _)| found == key).map_or(&[], |(_, name)| name)
             }
         }
     }

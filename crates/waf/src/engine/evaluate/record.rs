@@ -75,18 +75,7 @@ impl Run<'_> {
                     Selector::All | Selector::Pattern(_) => &[],
                 },
             ),
-            Name::Tx(key) => (
-                Variable::Tx,
-                match key {
-                    TxKey::Slot(slot) => self.program.names.name(slot),
-                    TxKey::Extra(_) => self
-                        .state
-                        .tx
-                        .extra_keys()
-                        .find(|&(found, _)| found == key)
-                        .map_or(&[], |(_, name)| name),
-                },
-            ),
+            Name::Tx(key) => (Variable::Tx, self.tx_name(key)),
             Name::Made(Variable::MatchedVars | Variable::MatchedVarsNames, name) => {
                 output.extend_from_slice(name);
                 return;

@@ -1,7 +1,8 @@
 //! An attack is found wherever a request carries it, and what carries none arrives as it was sent.
 
 use portcullis_testkit::echo::Upstream;
-use portcullis_testkit::{h2, raw};
+use portcullis_testkit::h2;
+use portcullis_testkit::raw::{self, Connection};
 use serde_json::json;
 
 use super::super::refusal;
@@ -63,6 +64,36 @@ fn a_record_says_what_was_matched_and_not_what_was_said() {
     assert_eq!((&found["rule"], &found["target"]), (&json!(100), &json!("ARGS:id")), "{record}");
     let value = found["value"].as_str().unwrap();
     assert!(value.contains('*') && value.len() <= 64 && !value.contains("hunter2"), "{record}");
+}
+
+#[test]
+fn a_verbatim_record_says_what_was_said_but_for_secrets() {
+    let rules = r#"
+SecRule ARGS "@rx union \S+ (\S+)" "id:1,phase:2,pass,capture,msg:'SQL %{tx.1}',logdata:'found %{tx.0} in %{MATCHED_VAR_NAME}'"
+SecRule ARGS:token "@rx secret" "id:2,phase:2,pass,msg:'A token',logdata:'%{MATCHED_VAR}'"
+SecAction "id:3,phase:2,pass,msg:'Always'"
+"#;
+    let upstream = Upstream::start();
+    let told = |matches: &str| {
+        let gateway = config(&upstream, "")
+            .section("audit", format!("{{ file: audit.jsonl, flush_every: 1ms{matches} }}"))
+            .start_in(setup().file("rules.conf", rules));
+        assert_eq!(get(&gateway, "/a?id=1%20union%20select%20hunter2&token=my-secret", "").status, 200);
+        gateway.stop_and_audit().remove(0)["waf.matches"].clone()
+    };
+    let verbatim = told(", matches: verbatim");
+    let found = json!({
+        "rule": 1, "ruleset": "mine", "target": "ARGS:id", "value": "union select hunter2", "message": "SQL hunter2",
+        "data": "found union select hunter2 in ARGS:id",
+    });
+    assert_eq!(verbatim[0], found);
+    assert_eq!(
+        verbatim[1],
+        json!({"rule": 2, "ruleset": "mine", "target": "ARGS:token", "value": "******", "message": "A token"})
+    );
+    assert_eq!(verbatim[2]["message"], "Always");
+    let masked = told("").to_string();
+    assert!(!masked.contains("hunter2") && !masked.contains("SQL"), "{masked}");
 }
 
 #[test]
@@ -131,4 +162,32 @@ SecRule REQUEST_HEADERS:Host "@streq api.example.com" "id:8,phase:1,pass,log"
     let seen = upstream.only_request();
     assert_eq!((seen.target.as_str(), seen.header("x-odd")), ("/a/b?c=%64", None));
     assert_eq!(rule_ids(&gateway.stop_and_audit()[0]), [1, 2, 3, 4, 5, 6, 7, 8]);
+}
+
+/// Also what no URI holds, which services get percent-encoded; and each request its own, however they follow each other.
+#[test]
+fn rules_see_a_target_as_it_was_written() {
+    let rules = r#"
+SecRule REQUEST_URI_RAW "@streq /<a>|?q=\"x{" "id:1,phase:1,pass,log"
+SecRule REQUEST_LINE "@streq GET /<a>|?q=\"x{ HTTP/1.1" "id:2,phase:1,pass,log"
+SecRule ARGS:q "@streq \"x{" "id:3,phase:1,pass,log"
+SecRule REQUEST_FILENAME "@streq /<a>|" "id:4,phase:1,pass,log"
+SecRule REQUEST_URI_RAW "@streq http://api.example.com" "id:5,phase:1,pass,log"
+SecRule REQUEST_URI_RAW "@streq /plain" "id:6,phase:1,pass,log"
+"#;
+    let upstream = Upstream::start();
+    let gateway = scanning(&upstream, rules, "");
+    let requests = ["/plain", "/<a>|?q=\"x{", "/plain", "http://api.example.com", "/<a>|?q=\"x{", "/plain"]
+        .map(|target| format!("GET {target} HTTP/1.1\r\nHost: api.example.com\r\n\r\n"));
+    let mut connection = Connection::open(gateway.address("public"));
+    connection.send(requests.concat());
+    for _ in &requests {
+        assert_eq!(connection.response().status, 200);
+    }
+    let seen: Vec<String> = upstream.requests().into_iter().map(|request| request.target).collect();
+    let odd = "/%3Ca%3E%7C?q=%22x%7B";
+    assert_eq!(seen, ["/plain", odd, "/plain", "/", odd, "/plain"]);
+    let matched: Vec<_> = gateway.stop_and_audit().iter().map(rule_ids).collect();
+    let odd = vec![1, 2, 3, 4];
+    assert_eq!(matched, [vec![6], odd.clone(), vec![6], vec![5], odd, vec![6]]);
 }

@@ -26,6 +26,24 @@ fn folder() -> TempDir {
     folder
 }
 
+#[test]
+fn a_url_is_read_as_the_gateway_reads_it() {
+    let folder = folder();
+    for (url, path) in [
+        ("/a/<b>?u=http://x/y", "/a/%3Cb%3E"),
+        ("http://shop.test/a|b?x=<c>#d", "/a%7Cb"),
+        ("http://shop.test?x", "/"),
+        ("http://shop.test", "/"),
+        ("/caf\u{e9}", "/caf%C3%A9"),
+    ] {
+        let told = explain(&folder, &[url, "--format", "json"]);
+        let told: Value = serde_json::from_str(&told).unwrap();
+        let target =
+            told["stages"].as_array().unwrap().iter().find(|stage| stage["stage"] == "target").unwrap();
+        assert!(target.to_string().contains(&format!("\"{path}\"")), "{url}: {target}");
+    }
+}
+
 fn explain(folder: &TempDir, arguments: &[&str]) -> String {
     let output = Command::new(BINARY)
         .args(["explain", "gateway.yaml"])
