@@ -2,6 +2,7 @@
 
 use super::gate::Hits;
 use super::json::Span;
+use super::protocol::COMPLEX;
 use super::rules::{Family, Rule};
 use super::views::Views;
 
@@ -14,17 +15,41 @@ pub struct Settings {
     pub disabled: Vec<Family>,
     /// How many encodings are taken off a value, one inside the other.
     pub max_layers: usize,
-    /// How many bytes of a value are read. Of a longer one the beginning and the end are.
+    /// How many bytes are read at once. A longer value is read in pieces that overlap.
     pub max_bytes: usize,
-    /// How many bytes of a request may be read, where a byte counts each time that a rule or decoder reads it. A
-    /// value has a share of 24 times its length, and 128 KiB. What needs more is too complex to judge: that is a
-    /// finding with a score of 4, which blocks only together with evidence of an attack.
+    /// How many bytes of a request may be read, where a byte counts each time that a rule or decoder reads it: so many, and
+    /// `work_per_byte` for each byte of its values. A value has such a share, and 128 KiB; what honest clients send
+    /// needs 48 times its length at most. What needs more is too
+    /// complex to judge: that is a finding with a score of 4.
     pub max_work: usize,
+    /// The share of a value, in bytes that are read for each of its own.
+    pub work_per_byte: usize,
+    /// Whether what is too complex to judge is refused.
+    pub refuses_complex: bool,
+}
+
+/// What the findings of a request come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing speaks against it.
+    Ordinary,
+    /// It could not be read to its end, and nothing that was read is an attack.
+    TooComplex,
+    /// It is an attack.
+    Attack,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { threshold: 5, disabled: Vec::new(), max_layers: 5, max_bytes: 128 * 1024, max_work: 8 << 20 }
+        Self {
+            threshold: 5,
+            disabled: Vec::new(),
+            max_layers: 5,
+            max_bytes: 1 << 20,
+            max_work: 8 << 20,
+            work_per_byte: 96,
+            refuses_complex: true,
+        }
     }
 }
 
@@ -223,6 +248,10 @@ pub struct Findings {
     pub(super) spans: Vec<Span>,
     /// What the request has cost.
     spent: usize,
+    /// How long its values were.
+    read: usize,
+    /// Whether one of them could not be read to its end.
+    complex: bool,
     /// Where the share of the value ends.
     allowed: usize,
     exhausted: bool,
@@ -233,10 +262,10 @@ pub struct Findings {
 pub(crate) struct Mark {
     count: usize,
     highest: u16,
+    complex: bool,
 }
 
-/// What a value may cost: a multiple of its length, and enough for a short one in many encodings.
-const SHARE: usize = 24;
+/// What a value may cost beside its share, so that a short one may have many encodings.
 const BASE: usize = 128 * 1024;
 
 impl Findings {
@@ -256,11 +285,13 @@ impl Findings {
         self.highest = 0;
         self.head = 0;
         self.spent = 0;
+        self.read = 0;
+        self.complex = false;
     }
 
     /// Where the findings stand, to be able to go back.
     pub(crate) fn mark(&self) -> Mark {
-        Mark { count: self.list.len(), highest: self.highest }
+        Mark { count: self.list.len(), highest: self.highest, complex: self.complex }
     }
 
     /// Takes back some of the findings since `mark`, all of one value: those that `excluded` says, in their order. What
@@ -278,12 +309,15 @@ impl Findings {
             remaining.raise(family, kept.map(|finding| finding.score).fold(0, u16::saturating_add));
         }
         self.highest = mark.highest.max(remaining.total());
+        self.complex = mark.complex || self.list.iter().skip(mark.count).any(|it| it.rule_id == COMPLEX);
     }
 
-    pub(super) fn begin_value(&mut self, length: usize, most: usize) {
+    pub(super) fn begin_value(&mut self, length: usize, settings: &Settings) {
         self.value = ValueScore { first: self.list.len(), ..ValueScore::default() };
-        let share = length.saturating_mul(SHARE).saturating_add(BASE);
-        self.allowed = self.spent.saturating_add(share).min(most);
+        let share = length.saturating_mul(settings.work_per_byte);
+        self.read = self.read.saturating_add(length);
+        let most = self.read.saturating_mul(settings.work_per_byte).saturating_add(settings.max_work);
+        self.allowed = self.spent.saturating_add(share).saturating_add(BASE).min(most);
         self.exhausted = false;
     }
 
@@ -301,6 +335,15 @@ impl Findings {
 
     pub(super) const fn is_exhausted(&self) -> bool {
         self.exhausted
+    }
+
+    /// Whether a value could not be read to its end.
+    pub const fn is_complex(&self) -> bool {
+        self.complex
+    }
+
+    pub(super) const fn note_complex(&mut self) {
+        self.complex = true;
     }
 
     pub(super) fn end_value(&mut self) {

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::builtin::{Detector, Finding, Findings, HeaderKind, Place, rules};
+use crate::builtin::{Detector, Finding, Findings, HeaderKind, Place, TOO_COMPLEX, Verdict, rules};
 use crate::pattern::Pattern;
 
 use super::Action;
@@ -102,10 +102,14 @@ pub(crate) fn values(detector: &Detector, program: &Program, state: &mut State) 
         let target = target(&state.items, base, index);
         note(state, before, &target);
     }
-    if detector.is_attack(&state.detection.findings) {
-        let worst = state.detection.findings.list().iter().max_by_key(|finding| finding.score);
-        let rule = worst.map_or(0, |finding| finding.rule_id);
-        state.interrupt(rule, 403, Action::Deny);
+    match detector.verdict(&state.detection.findings) {
+        Verdict::Ordinary => {}
+        Verdict::TooComplex => state.interrupt(TOO_COMPLEX, 400, Action::Deny),
+        Verdict::Attack => {
+            let worst = state.detection.findings.list().iter().max_by_key(|finding| finding.score);
+            let rule = worst.map_or(0, |finding| finding.rule_id);
+            state.interrupt(rule, 403, Action::Deny);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use portcullis_core::{KeyPath, Problems};
 
-use super::raw::{RawExclusion, RawThresholds};
+use super::raw::{RawExclusion, RawThresholds, TooComplex};
 use crate::seclang::Document;
 
 /// The first id of the rules of the gateway itself; there are a thousand of them.
@@ -38,6 +38,7 @@ pub(super) struct Refinement {
     pub(super) paranoia: Option<u8>,
     pub(super) thresholds: RawThresholds,
     pub(super) exclude: Vec<RawExclusion>,
+    pub(super) too_complex: TooComplex,
     /// Whether nothing is refused: every rule then runs, whatever the ones before it would have refused.
     pub(super) is_shadow: bool,
 }

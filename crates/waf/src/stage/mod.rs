@@ -20,7 +20,7 @@ pub use body_types::{BEGINNING, Wanted};
 pub use generated::PREAMBLE;
 pub use raw::{
     RawExclusion, RawRefinedRuleset, RawRouteRuleset, RawRouteRulesets, RawRuleset, RawScan, RawThresholds,
-    RuleIds,
+    RuleIds, TooComplex,
 };
 pub use rulesets::Rulesets;
 pub use scan::{Detail, Outcome, RequestView, Scan, Scanning};

@@ -85,6 +85,20 @@ pub struct RawScan {
     pub thresholds: RawThresholds,
     /// What rules do not look at here, besides what the ruleset excludes.
     pub exclude: Vec<RawExclusion>,
+    /// What becomes of a request in which the ruleset `builtin` finds a value that it cannot read to its end, since it asks for
+    /// more work than its length allows: one encoding inside the other without end, made up to hide something.
+    pub too_complex: TooComplex,
+}
+
+/// What becomes of a request that cannot be judged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TooComplex {
+    /// It is refused with 400 `too_complex`.
+    #[default]
+    Refuse,
+    /// It counts four points beside other findings, and passes by itself.
+    Score,
 }
 
 /// The rulesets of a route.

@@ -7,7 +7,9 @@ use portcullis_core::problem::nearest;
 use portcullis_core::{ConfigFolder, KeyPath, Mode, Problems};
 
 use super::generated::{self, Refinement};
-use super::raw::{RawRefinedRuleset, RawRouteRuleset, RawRouteRulesets, RawRuleset, RawScan, RawThresholds};
+use super::raw::{
+    RawRefinedRuleset, RawRouteRuleset, RawRouteRulesets, RawRuleset, RawScan, RawThresholds, TooComplex,
+};
 use super::scan::{Plan, Scan};
 use crate::builtin::{Detector, Settings};
 use crate::engine::{LoadError, Ruleset};
@@ -75,6 +77,7 @@ impl Rulesets {
                     paranoia: raw.paranoia,
                     thresholds: raw.thresholds,
                     exclude: raw.exclude.clone(),
+                    too_complex: TooComplex::default(),
                     is_shadow: false,
                 },
                 path,
@@ -193,6 +196,8 @@ impl Rulesets {
             paranoia: own.paranoia.or(raw.paranoia).or(defined.paranoia),
             thresholds: own.thresholds.or(&raw.thresholds).or(&defined.thresholds),
             exclude: [&defined.exclude, &raw.exclude, &own.exclude].into_iter().flatten().cloned().collect(),
+            // Others know no such thing, and need not be compiled for each.
+            too_complex: if number == self.builtin { raw.too_complex } else { TooComplex::default() },
             is_shadow: mode == Mode::Shadow,
         };
         (mode != Mode::Off).then_some(Wanted { number, mode, refinement })
@@ -279,6 +284,7 @@ impl Definition {
         if let Some(score) = refinement.thresholds.inbound {
             settings.threshold = u16::try_from(score).unwrap_or(u16::MAX);
         }
+        settings.refuses_complex = refinement.too_complex == TooComplex::Refuse;
         let loaded = Ruleset::builder()
             .detector(Detector::new(settings))
             .text("(preamble)", generated::before(refinement))
