@@ -1,5 +1,6 @@
 //! The built-in ruleset beside the rules: it looks at the same values, under the names that rules have for them.
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
 use crate::builtin::{Detector, Finding, Findings, HeaderKind, Place, TOO_COMPLEX, Verdict, rules};
@@ -47,12 +48,20 @@ pub(crate) struct Detection {
     findings: Findings,
     /// Up to this value, all were looked at.
     seen: usize,
+    /// Arguments that need not be looked at.
+    conforming: HashSet<Vec<u8>>,
 }
 
 impl Detection {
     pub(crate) fn clear(&mut self) {
         self.findings.clear();
         self.seen = 0;
+        self.conforming.clear();
+    }
+
+    /// Leaves an argument out.
+    pub(crate) fn leave_out(&mut self, argument: &[u8]) {
+        self.conforming.insert(argument.to_vec());
     }
 
     pub(crate) fn score(&self) -> u16 {
@@ -84,6 +93,10 @@ pub(crate) fn values(detector: &Detector, program: &Program, state: &mut State) 
         let item = items.get(index);
         let name = items.text(item.name);
         let Some(place) = place(base, name) else { continue };
+        let is_value = matches!(base, Base::ArgsGet | Base::ArgsPost);
+        if is_value && !detection.conforming.is_empty() && detection.conforming.contains(name) {
+            continue;
+        }
         let name = if place.is_name() || base == Base::ArgsPost { last_segment(name) } else { name };
         let value = items.text(item.value);
         let value = if place.is_name() { last_segment(value) } else { value };

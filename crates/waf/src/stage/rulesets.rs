@@ -43,6 +43,8 @@ struct Definition {
     name: String,
     files: Vec<PathBuf>,
     rules: String,
+    /// Where files are that the rules name.
+    folder: PathBuf,
     refinement: Refinement,
     path: KeyPath,
     /// Whether what is wrong with the rules themselves was told.
@@ -73,6 +75,7 @@ impl Rulesets {
                 name: raw.name.clone(),
                 files: raw.files.iter().map(|file| folder.resolve(file)).collect(),
                 rules: raw.rules.clone(),
+                folder: folder.resolve("."),
                 refinement: Refinement {
                     paranoia: raw.paranoia,
                     thresholds: raw.thresholds,
@@ -90,6 +93,7 @@ impl Rulesets {
             name: BUILTIN.to_owned(),
             files: Vec::new(),
             rules: String::new(),
+            folder: PathBuf::new(),
             refinement: Refinement::default(),
             path: path.clone(),
             is_told: false,
@@ -258,7 +262,7 @@ impl Definition {
         let before = Ruleset::builder().text("(preamble)", generated::before(refinement));
         let with_files = self.files.iter().fold(before, |builder, file| builder.file(file));
         let loaded = with_files
-            .text(inline.as_str(), &self.rules)
+            .text_in(inline.as_str(), &self.rules, &self.folder)
             .text("(exclusions)", generated::after(refinement))
             .build();
         match loaded {

@@ -212,6 +212,12 @@ impl Scanning {
         self.runs.iter().any(|run| run.wanted.is_of_content())
     }
 
+    /// Says that an argument conforms to a schema by which it holds no attack: see
+    /// [`Transaction::conforms`](crate::engine::Transaction::conforms).
+    pub fn conforms(&mut self, argument: &[u8]) {
+        self.runs.iter_mut().for_each(|run| run.transaction.conforms(argument));
+    }
+
     /// Runs the rules over the body of the request. What takes long, takes it here.
     pub fn request_body(&mut self, body: &[u8]) {
         for run in &mut self.runs {
