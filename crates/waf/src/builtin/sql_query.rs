@@ -35,7 +35,8 @@ impl Walk<'_> {
             _ => false,
         };
         let all = self.is(at + 1, Word::All);
-        let rule = if !listed && !(all && self.breaks_out(at)) {
+        let is_listed = listed || (all && self.breaks_out(at));
+        let rule = if !is_listed {
             UNION_WORDS
         } else if self.follows_a_query(at) {
             UNION_OF_QUERIES
