@@ -156,7 +156,7 @@ impl Detector {
         } else {
             self.scan_pieces(place, name, value, findings);
         }
-        findings.end_value();
+        findings.end_value(&self.settings);
     }
 
     /// Reads a long value in pieces, all of it: an attack may stand anywhere in it. They overlap by more than a cue is long. Their
@@ -201,7 +201,7 @@ impl Detector {
 
     fn head(&self, id: u32, name: &[u8], evidence: &[u8], findings: &mut Findings) {
         let Some(rule) = self.rules.get(&id) else { return };
-        findings.add_head(Finding {
+        let finding = Finding {
             rule_id: id,
             family: rule.info.family,
             score: rule.info.score,
@@ -210,7 +210,8 @@ impl Detector {
             range: (0, evidence.len()),
             name: excerpt(name),
             evidence: excerpt(evidence),
-        });
+        };
+        findings.add_head(finding, &self.settings);
     }
 
     fn scan_all(&self, place: Place, name: &[u8], value: &[u8], findings: &mut Findings) {
@@ -267,6 +268,23 @@ mod tests {
         assert!(on.is_attack(&findings));
         findings.clear();
         assert_eq!(findings.score(), 0);
+    }
+
+    #[test]
+    fn a_family_may_have_its_own_threshold() {
+        let attack = |families: Vec<(Family, u16)>, value: &[u8]| {
+            let detector = Detector::new(Settings { families, ..Settings::default() });
+            let mut findings = Findings::default();
+            detector.scan_value(Place::QueryValue, b"q", value, &mut findings);
+            detector.is_attack(&findings)
+        };
+        let (sql, file) = (b"' or 1=1--".as_slice(), b"../../etc/passwd".as_slice());
+        assert!(attack(vec![], sql) && attack(vec![], file));
+        let lenient = vec![(Family::Sql, 1000), (Family::XPath, 1000)];
+        assert!(!attack(lenient.clone(), sql) && attack(lenient, file));
+        assert!(!attack(vec![], b"1 union select") || attack(vec![(Family::Sql, 1)], b"1 union select"));
+        assert!(attack(vec![(Family::Traversal, 3)], b"a/../b"));
+        assert!(!attack(vec![], b"a/../b"));
     }
 
     #[test]

@@ -11,6 +11,8 @@ use super::views::Views;
 pub struct Settings {
     /// The score at which a request is an attack. No single weak cue reaches the default of 5.
     pub threshold: u16,
+    /// Families with a score of their own from which they make an attack; the others do so from `threshold` on.
+    pub families: Vec<(Family, u16)>,
     /// Families that are not looked for.
     pub disabled: Vec<Family>,
     /// How many encodings are taken off a value, one inside the other.
@@ -39,10 +41,23 @@ pub enum Verdict {
     Attack,
 }
 
+impl Settings {
+    /// The score of a family as it counts towards the threshold: at least that much from the family's own threshold on, and
+    /// less before.
+    fn counted(&self, family: Family, score: u16) -> u16 {
+        match self.families.iter().find(|(other, _)| *other == family) {
+            None => score,
+            Some((_, own)) if score >= *own => score.max(self.threshold),
+            Some(_) => score.min(self.threshold.saturating_sub(1)),
+        }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
             threshold: 5,
+            families: Vec::new(),
             disabled: Vec::new(),
             max_layers: 5,
             max_bytes: 1 << 20,
@@ -296,7 +311,7 @@ impl Findings {
 
     /// Takes back some of the findings since `mark`, all of one value: those that `excluded` says, in their order. What
     /// remains of the value counts by family, as without them.
-    pub(crate) fn withdraw(&mut self, mark: &Mark, excluded: &[bool]) {
+    pub(crate) fn withdraw(&mut self, mark: &Mark, excluded: &[bool], settings: &Settings) {
         let mut flags = excluded.iter();
         let mut position = 0;
         self.list.retain(|_| {
@@ -308,7 +323,7 @@ impl Findings {
             let kept = self.list.iter().skip(mark.count).filter(|finding| finding.family == family);
             remaining.raise(family, kept.map(|finding| finding.score).fold(0, u16::saturating_add));
         }
-        self.highest = mark.highest.max(remaining.total());
+        self.highest = mark.highest.max(remaining.total(settings));
         self.complex = mark.complex || self.list.iter().skip(mark.count).any(|it| it.rule_id == COMPLEX);
     }
 
@@ -346,15 +361,15 @@ impl Findings {
         self.complex = true;
     }
 
-    pub(super) fn end_value(&mut self) {
+    pub(super) fn end_value(&mut self, settings: &Settings) {
         if self.value.raised {
-            self.highest = self.highest.max(self.value.total());
+            self.highest = self.highest.max(self.value.total(settings));
         }
     }
 
     /// Records a cue of the head, which counts on top of any value.
-    pub(super) fn add_head(&mut self, finding: Finding) {
-        self.head = self.head.saturating_add(finding.score);
+    pub(super) fn add_head(&mut self, finding: Finding, settings: &Settings) {
+        self.head = self.head.saturating_add(settings.counted(finding.family, finding.score));
         self.keep(finding);
     }
 
@@ -389,8 +404,9 @@ pub(super) struct ValueScore {
 impl ValueScore {
     /// The best family counts. Others that are strong by themselves add a little, because attacks are often
     /// written to work in several places; weak ones do not, or every long text would be an attack.
-    pub(super) fn total(&self) -> u16 {
-        let best = self.families.iter().copied().max().unwrap_or(0);
+    pub(super) fn total(&self, settings: &Settings) -> u16 {
+        let counted = Family::ALL.into_iter().zip(self.families);
+        let best = counted.map(|(family, score)| settings.counted(family, score)).max().unwrap_or(0);
         let strong = self.families.iter().filter(|score| **score >= 3).count().saturating_sub(1);
         best.saturating_add(u16::try_from(strong.min(4)).unwrap_or(0))
     }
@@ -437,10 +453,10 @@ mod tests {
         value.raise(Family::Sql, 2);
         value.raise(Family::Xss, 2);
         value.raise(Family::Code, 2);
-        assert_eq!(value.total(), 2);
+        assert_eq!(value.total(&Settings::default()), 2);
         value.raise(Family::Sql, 4);
         value.raise(Family::Xss, 3);
-        assert_eq!(value.total(), 5);
+        assert_eq!(value.total(&Settings::default()), 5);
     }
 
     #[test]

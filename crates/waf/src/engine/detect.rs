@@ -110,7 +110,7 @@ pub(crate) fn values(detector: &Detector, program: &Program, state: &mut State) 
         let excluded: Vec<bool> =
             state.detection.findings.list().iter().skip(before).map(is_excluded).collect();
         if excluded.contains(&true) {
-            state.detection.findings.withdraw(&mark, &excluded);
+            state.detection.findings.withdraw(&mark, &excluded, detector.settings());
         }
         let target = target(&state.items, base, index);
         note(state, before, &target);

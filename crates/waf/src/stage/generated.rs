@@ -2,6 +2,7 @@
 //!
 //! Their ids are from [`FIRST_ID`] on, which is far from the ranges that rule writers share.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use portcullis_core::{KeyPath, Problems};
@@ -37,6 +38,8 @@ pub(super) const fn is_about_reading(rule: u32) -> bool {
 pub(super) struct Refinement {
     pub(super) paranoia: Option<u8>,
     pub(super) thresholds: RawThresholds,
+    /// Families of the built-in rules with a threshold of their own.
+    pub(super) families: BTreeMap<String, u32>,
     pub(super) exclude: Vec<RawExclusion>,
     pub(super) too_complex: TooComplex,
     /// Whether nothing is refused: every rule then runs, whatever the ones before it would have refused.

