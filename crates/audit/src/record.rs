@@ -308,10 +308,13 @@ mod tests {
         }
     }
 
+    /// The longest name that a ruleset may have; the configuration takes letters, digits and a few signs only.
+    const NAME: &str = "the-longest-name-of-a-ruleset-has-sixty-four-letters-and-is-here";
+
     fn hit(text: &str) -> ScanMatch {
         ScanMatch {
             rule: u32::MAX,
-            ruleset: text.into(),
+            ruleset: NAME.into(),
             target: text.to_owned(),
             value: text.to_owned(),
             transformations: Vec::new(),
@@ -420,7 +423,7 @@ mod tests {
             rule_ids: vec![u32::MAX; 100],
             score: u64::MAX,
             refused_by: Some(u32::MAX),
-            ruleset: Some(worst.as_str().into()),
+            ruleset: Some(NAME.into()),
             matches: vec![hit(&worst); 100],
             answer: None,
         }));

@@ -123,6 +123,8 @@ reasons! {
     LimitsUnavailable = 503, "limits_unavailable", "Requests cannot be counted at the moment.";
     /// A rule of the scanner refuses the request. It tells nothing of which.
     AttackDetected = 403, "attack_detected", "The request is not permitted.";
+    /// The scanner would need more work to judge a value than its length allows: what it does not see must not pass.
+    TooComplex = 400, "too_complex", "The request cannot be judged.";
     /// The scanner cannot take the body apart: what it does not see must not pass.
     UnreadableBody = 400, "unreadable_body", "The request body cannot be read.";
     /// A rule of the scanner refuses the service's answer.

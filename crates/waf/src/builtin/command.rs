@@ -18,13 +18,13 @@ pub(super) const RULES: &[Rule] = &[
     command(KNOWN, (5, 2), "command after a separator", "A semicolon, pipe, ampersand, line end or substitution, and a command that is no word."),
     command(WITH_ARGUMENT, (5, 3), "command with an argument", "A separator, and a command that is a word as well, with a path, an option or a number."),
     command(LONELY, (5, 0), "command and nothing else", "A separator directly before a command, and another or the end after it: ;id|"),
-    command(100_203, (5, 2), "program by its path", "A program of the system, by its full path: /bin/sh, /usr/bin/id.").at(
+    command(100_203, (5, 2), "program by its path", "A program of the system, by its full path: /bin/sh, /usr/bin/id.").alone().at(
         &["bin/", "system32", "cmd.exe", "cmd /c", "command.com"],
         r"(?:^|[\s;|&`('\x22=:])/?(?:usr/(?:local/)?)?s?bin/(?:ba|z|da|k|c|tc|a)?(?:sh|id|cat|ls|nc|wget|curl|ping|sleep|uname|env|python\d?|perl|php|echo|whoami|netcat|busybox|rm|cp|ps|kill|chmod|touch|nmap|telnet|head|tail|more|less)(?:\W|$)|\bcmd(?:\.exe)?\s*/[ckr]\b|system32[\\/]+\w+\.exe|^cmd(?:\.exe)?$",
     ),
     command(100_204, (5, 2), "download that is run", "What is fetched goes to a shell or to a file, or comes from an address.").at(
         &["wget", "curl", "fetch", "invoke-webrequest", "downloadstring", "certutil", "bitsadmin", "tftp"],
-        r"\b(?:wget|curl|fetch)\b[^|;&]*(?:\|\s*(?:ba|z|da)?sh\b|-o\s*-|;\s*(?:ba)?sh\b)|^\s*(?:wget|curl)\s+(?:-\w+\s+)*(?:https?://|\d{1,3}\.\d)|\bcertutil(?:\.exe)?\s.*-urlcache|\bbitsadmin\s+/transfer|invoke-webrequest\s+.*-uri|\bdownloadstring\s*\(|net\.webclient",
+        r"\b(?:wget|curl|fetch)\b[^|;&]*(?:\|\s*(?:ba|z|da)?sh\b|-o\s*-|;\s*(?:ba)?sh\b)|^\s*(?:wget|curl)\s+(?:-\w+\s+)*(?:https?://[^\s|]+\s*(?:$|[;&>]|\|\s*(?:ba|z|da)?sh|\|\s*(?:python|perl))|\d{1,3}\.\d)|\bcertutil(?:\.exe)?\s.*-urlcache|\bbitsadmin\s+/transfer|invoke-webrequest\s+.*-uri|\bdownloadstring\s*\(|net\.webclient",
     ),
     command(100_205, (5, 2), "powershell", "PowerShell with an option that hides or encodes what it runs.").at(
         &["powershell", "pwsh", "invoke-expression", "iex"],
@@ -49,7 +49,7 @@ pub(super) const RULES: &[Rule] = &[
     command(100_210, (5, 2), "function in a variable", "Shellshock: the definition of a function in a header.").at(&["() {", "(){", "() { "], r"^\s*\(\s*\)\s*\{\s*[:_\w]?.*[;>]"),
     command(100_211, (5, 1), "bare command line", "A value that is a command line from end to end.").at(
         &["cat ", "ping ", "dir ", "nslookup", "sleep ", "type ", "uname", "ls -", "net ", "whoami /", "getent", "bash ", "sh ", "wget ", "curl ", "systeminfo", "ifconfig", "ipconfig"],
-        r"^\W{0,4}(?:cat\s+/\w|ping\s+(?:-[a-z]\s*\d+\s+)+\S+|dir\s+[a-z]:|nslookup\s+\S+\.\S+|type\s+[a-z]:\\|uname\s+-[a-z]|ls\s+-[a-z]+\s*[/~;|]?|net\s+(?:user|localgroup|view)\b(?:\s+/|\s*$|\s+\w+\s+/)|whoami\s+/|getent\s+(?:hosts|passwd)|bash\s+-c|sh\s+-c|ifconfig\s*(?:-a|$)|ipconfig\s*/)",
+        r"^\W{0,4}(?:cat\s+/\w|ping(?:\.exe)?\s+(?:-[a-z]\s*\d+\s+)+\S+|dir\s+[a-z]:|nslookup\s+\S+\.\S+|type\s+[a-z]:\\|uname\s+-[a-z]|ls\s+-[a-z]+\s*[/~;|]?|net\s+(?:user|localgroup|view)\b(?:\s+/|\s*$|\s+\w+\s+/)|whoami\s+/|getent\s+(?:hosts|passwd)|bash\s+-c|sh\s+-c|ifconfig\s*(?:-a|$)|ipconfig\s*/)",
     ),
     command(100_212, (5, 2), "server-side include", "A directive that a web server runs: <!--#exec cmd=.").at(
         &["<!--#"],
@@ -185,6 +185,8 @@ fn after_separator(text: &[u8], start: usize, rest: &[u8]) -> Option<(u32, usize
         .take_while(|byte| matches!(byte, b'\'' | b'"' | b'(' | b'{'))
         .take(3)
         .count();
+    // `{ls,-la}` is what a shell makes words of.
+    let is_braced = quotes > 0 && rest.get(spaces + quotes - 1) == Some(&b'{');
     let command = rest.get(spaces + quotes..)?;
     let path = path_length(command);
     let name = command.get(path..)?;
@@ -218,7 +220,9 @@ fn after_separator(text: &[u8], start: usize, rest: &[u8]) -> Option<(u32, usize
     if word.eq_ignore_ascii_case(b"copy") && after.starts_with(b";") {
         return None;
     }
-    if is_argument(word, after) {
+    let words =
+        if is_braced && after.first() == Some(&b',') { after.get(1..).unwrap_or_default() } else { after };
+    if is_argument(word, after) || (words.len() < after.len() && is_option_or_path(word, words)) {
         return Some((WITH_ARGUMENT, total));
     }
     let separator = *text.get(start)?;
@@ -245,7 +249,11 @@ fn path_length(command: &[u8]) -> usize {
 /// Whether what follows is an argument rather than the rest of a sentence.
 fn is_argument(word: &[u8], after: &[u8]) -> bool {
     let [b' ' | b'\t' | b'+' | b'<' | b'$' | b'>', ..] = after else { return false };
-    let argument = after.trim_ascii_start();
+    let plain = after.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'+' | b'\r' | b'\n')).count();
+    is_option_or_path(word, after.get(plain..).unwrap_or_default())
+}
+
+fn is_option_or_path(word: &[u8], argument: &[u8]) -> bool {
     match argument {
         [b'-', option, ..] => option.is_ascii_alphabetic(),
         [b'/' | b'~', next, ..] => next.is_ascii_alphanumeric() || *next == b'/',

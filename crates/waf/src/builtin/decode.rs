@@ -262,7 +262,8 @@ pub(super) fn comments(text: &[u8], out: &mut Vec<u8>, space: bool) -> bool {
                 open = length.is_none();
                 length.map(|length| (if space { Put::Byte(b' ') } else { Put::Nothing }, length + 2))
             }
-            [b'*', b'/', ..] if changed => Some((Put::Nothing, 2)),
+            // The end of what MySQL executes parts words, as its beginning does.
+            [b'*', b'/', ..] if changed => Some((Put::Byte(b' '), 2)),
             _ => None,
         };
         changed |= found.is_some();
@@ -350,6 +351,6 @@ mod tests {
         assert_eq!(with(shell_quotes, b"O'Neil says don't"), None);
         let mut out = Vec::new();
         assert!(comments(b"un/**/ion/*!50000select*/", &mut out, false));
-        assert_eq!(out, b"union select");
+        assert_eq!(out, b"union select ");
     }
 }

@@ -8,7 +8,7 @@ use super::gate::{Classes, Gate, MAX_WAITERS};
 use super::needs::Needs;
 use super::reader::{Reader, is_clean};
 use super::rules::{self, Rule};
-use super::score::{Cues, Finding, Findings, Layer, Layers, Place, Settings, excerpt};
+use super::score::{Cues, Finding, Findings, Layer, Layers, Place, Settings, Verdict, excerpt};
 use super::{command, nosql, protocol, scanner, sql, ssrf, xss};
 
 /// A reading of a value, as a probe sees it.
@@ -133,22 +133,51 @@ impl Detector {
         findings.score() >= self.settings.threshold
     }
 
+    /// What the findings come to.
+    pub fn verdict(&self, findings: &Findings) -> Verdict {
+        if self.is_attack(findings) {
+            Verdict::Attack
+        } else if self.settings.refuses_complex && findings.is_complex() {
+            Verdict::TooComplex
+        } else {
+            Verdict::Ordinary
+        }
+    }
+
     /// Looks at one value of a request, or at a name if the place says so. `name` is what names the value.
     pub fn scan_value(&self, place: Place, name: &[u8], value: &[u8], findings: &mut Findings) {
         let limit = self.settings.max_bytes.max(64);
         if value.len() <= limit && is_clean(self, value, Classes::of(value)) {
             return;
         }
-        findings.begin_value(value.len(), self.settings.max_work);
+        findings.begin_value(value.len(), &self.settings);
         if value.len() <= limit {
             self.scan_all(place, name, value, findings);
         } else {
-            // The beginning and the end: padding in front of an attack is the usual way around a limit.
-            let half = limit / 2;
-            self.scan_all(place, name, value.get(..half).unwrap_or(value), findings);
-            self.scan_all(place, name, value.get(value.len() - half..).unwrap_or(value), findings);
+            self.scan_pieces(place, name, value, findings);
         }
-        findings.end_value();
+        findings.end_value(&self.settings);
+    }
+
+    /// Reads a long value in pieces, all of it: an attack may stand anywhere in it. They overlap by more than a cue is long. Their
+    /// length is a multiple of four, so that base64 is cut between its groups.
+    fn scan_pieces(&self, place: Place, name: &[u8], value: &[u8], findings: &mut Findings) {
+        let length = self.settings.max_bytes.max(4 * OVERLAP) & !3;
+        let mut start = 0;
+        loop {
+            let end = (start + length).min(value.len());
+            // A word that is cut in two looks like something else, unless all of it is one.
+            let mut head = value.get(start..end).unwrap_or_default().iter().take(OVERLAP / 2);
+            let cut = head.position(|byte| byte.is_ascii_whitespace()).filter(|_| start > 0);
+            let piece = value.get(start + cut.unwrap_or(0)..end).unwrap_or_default();
+            if !is_clean(self, piece, Classes::of(piece)) {
+                self.scan_all(place, name, piece, findings);
+            }
+            if end == value.len() {
+                return;
+            }
+            start = end - OVERLAP;
+        }
     }
 
     /// Looks at what a request says before its body: the method, the path, and headers that tell about the client.
@@ -172,7 +201,7 @@ impl Detector {
 
     fn head(&self, id: u32, name: &[u8], evidence: &[u8], findings: &mut Findings) {
         let Some(rule) = self.rules.get(&id) else { return };
-        findings.add_head(Finding {
+        let finding = Finding {
             rule_id: id,
             family: rule.info.family,
             score: rule.info.score,
@@ -181,13 +210,17 @@ impl Detector {
             range: (0, evidence.len()),
             name: excerpt(name),
             evidence: excerpt(evidence),
-        });
+        };
+        findings.add_head(finding, &self.settings);
     }
 
     fn scan_all(&self, place: Place, name: &[u8], value: &[u8], findings: &mut Findings) {
         Reader { detector: self, place, name, findings }.read(value);
     }
 }
+
+/// How far the pieces of a long value overlap.
+const OVERLAP: usize = 1024;
 
 /// Bytes rather than characters, and letters of any case: an attack is not always valid UTF-8.
 fn compile(expression: &str) -> Result<meta::Regex, Box<meta::BuildError>> {
@@ -208,6 +241,9 @@ fn compile(expression: &str) -> Result<meta::Regex, Box<meta::BuildError>> {
 mod tests {
     use super::*;
     use crate::builtin::Family;
+
+    /// One encoding inside the other, all of them in turn.
+    const COMPLEX_VALUE: &str = "location /*x*/|b &amp;amp;<a b=c> http://a.b/ %25 ";
 
     #[test]
     fn every_expression_compiles_and_has_anchors() {
@@ -235,6 +271,23 @@ mod tests {
     }
 
     #[test]
+    fn a_family_may_have_its_own_threshold() {
+        let attack = |families: Vec<(Family, u16)>, value: &[u8]| {
+            let detector = Detector::new(Settings { families, ..Settings::default() });
+            let mut findings = Findings::default();
+            detector.scan_value(Place::QueryValue, b"q", value, &mut findings);
+            detector.is_attack(&findings)
+        };
+        let (sql, file) = (b"' or 1=1--".as_slice(), b"../../etc/passwd".as_slice());
+        assert!(attack(vec![], sql) && attack(vec![], file));
+        let lenient = vec![(Family::Sql, 1000), (Family::XPath, 1000)];
+        assert!(!attack(lenient.clone(), sql) && attack(lenient, file));
+        assert!(!attack(vec![], b"1 union select") || attack(vec![(Family::Sql, 1)], b"1 union select"));
+        assert!(attack(vec![(Family::Traversal, 3)], b"a/../b"));
+        assert!(!attack(vec![], b"a/../b"));
+    }
+
+    #[test]
     fn findings_say_how_the_attack_was_hidden() {
         let detector = Detector::new(Settings::default());
         let mut findings = Findings::default();
@@ -252,19 +305,53 @@ mod tests {
         let value = ["a ".repeat(100_000).as_str(), "' or 1=1--"].concat();
         detector.scan_value(Place::BodyValue, b"x", value.as_bytes(), &mut findings);
         assert!(detector.is_attack(&findings));
+        findings.clear();
+        let value = ["a ".repeat(100_000).as_str(), "' or 1=1--", &"a ".repeat(100_000)].concat();
+        detector.scan_value(Place::BodyValue, b"x", value.as_bytes(), &mut findings);
+        assert!(!findings.list().is_empty(), "whatever stands behind it");
+    }
+
+    /// Whatever stands before an attack, the request is refused: it is either seen, or the value is too complex.
+    #[test]
+    fn chaff_hides_nothing() {
+        let detector = Detector::new(Settings::default());
+        for chaff in [
+            "' or ../ {{ ${ <script on $ne ; cat %27 \\u0027 &#39; // -- /* ) ( union select ",
+            "%25",
+            "&amp;",
+            "\\u005c",
+            "(select ",
+            "<a on",
+            COMPLEX_VALUE,
+        ] {
+            for attack in
+                ["' UNION SELECT password FROM users--", "%27%20UNION%20SELECT%20a,b%20FROM%20users--"]
+            {
+                let mut findings = Findings::default();
+                let value = [chaff.repeat(100_000 / chaff.len()).as_str(), attack].concat();
+                detector.scan_value(Place::BodyValue, b"x", value.as_bytes(), &mut findings);
+                assert_ne!(detector.verdict(&findings), Verdict::Ordinary, "{chaff} {attack}");
+            }
+        }
     }
 
     #[test]
-    fn what_is_too_complex_counts_only_beside_evidence() {
-        let detector = Detector::new(Settings { max_work: 64 * 1024, ..Settings::default() });
-        let complex = "a=<b> %25 & (c); ".repeat(4_000);
+    fn what_is_too_complex_is_told_apart_from_an_attack() {
+        let detector = Detector::new(Settings::default());
+        let lenient = Detector::new(Settings { refuses_complex: false, ..Settings::default() });
+        let complex = COMPLEX_VALUE.repeat(81);
         let mut findings = Findings::default();
         detector.scan_value(Place::BodyValue, b"x", complex.as_bytes(), &mut findings);
-        assert_eq!((findings.score(), findings.list()[0].rule_id), (4, 100_007), "{findings:?}");
+        let ids: Vec<u32> = findings.list().iter().map(|finding| finding.rule_id).collect();
+        assert!(ids.contains(&100_007), "{ids:?}");
+        assert_eq!(detector.verdict(&findings), Verdict::TooComplex);
+        assert_eq!(lenient.verdict(&findings), Verdict::Ordinary);
         findings.clear();
         detector.scan_value(Place::BodyValue, b"x", b"' or 1=1--", &mut findings);
-        assert!(detector.is_attack(&findings));
+        assert_eq!(detector.verdict(&findings), Verdict::Attack);
+        findings.clear();
         detector.scan_value(Place::BodyValue, b"y", b"Ann's flat", &mut findings);
+        assert_eq!(detector.verdict(&findings), Verdict::Ordinary);
         assert!(findings.list().iter().all(|finding| finding.rule_id != 100_007));
     }
 }

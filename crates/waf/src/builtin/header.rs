@@ -17,7 +17,7 @@ pub(super) const RULES: &[Rule] = &[
     ),
     rule(100_440, Family::Mail, (5, 2), "recipient after a line end", "A line end, and a header of a mail that adds recipients or content.").at(
         &["cc:", "bcc", "to:", "from:", "subject:", "mime-version", "reply-to", "content-t", "x-mailer"],
-        r"[\r\n]\s*(?:b?cc|to|from|reply-to|return-path|mime-version|x-mailer)\s*:\s*[^\s,;<>]*(?:@|\d\.\d|<|\w)|[\r\n]\s*subject\s*:\s*\S",
+        r"[\r\n]\s*(?:b?cc|mime-version|x-mailer)\s*:\s*[^\s,;<>]*(?:@|\d\.\d|<|\w)|[\r\n]\s*(?:to|from|reply-to|return-path)\s*:\s*[^\r\n@]{0,64}@|@\S+\s*[\r\n]\s*subject\s*:\s*\S|^[^:\r\n]{0,64}[\r\n]+\s*subject\s*:\s*\S",
     ),
     rule(100_441, Family::Mail, (5, 2), "command of SMTP", "A line that a mail server would obey.").at(
         &["mail from", "rcpt to", "data", "ehlo", "helo", "vrfy", "expn", "starttls", "auth login", "quit", "rset"],
@@ -48,7 +48,11 @@ mod tests {
         check(
             Family::Mail,
             &["a@b.c\nBcc: d@e.f", "x\r\nRCPT TO:<a@b.c>"],
-            &["Write to: ann@example.org", "Hello\nBob"],
+            &[
+                "Write to: ann@example.org",
+                "Hello\nBob",
+                "Subject: {{subject}}\nTo: {{to}}\n\nHi {{name}},\n",
+            ],
         );
     }
 }

@@ -52,5 +52,6 @@ mod xpath;
 mod xss;
 
 pub use detector::Detector;
+pub use protocol::COMPLEX as TOO_COMPLEX;
 pub use rules::{Family, RuleInfo, rules};
-pub use score::{Finding, Findings, HeaderKind, Layer, Layers, Place, Settings};
+pub use score::{Finding, Findings, HeaderKind, Layer, Layers, Place, Settings, Verdict};

@@ -14,11 +14,11 @@ pub(super) const RULES: &[Rule] = &[
     nosql(NAME, (5, 5), "operator as a name", "A name in the request is an operator of MongoDB: user[$ne], {\"$gt\": \"\"}."),
     nosql(100_161, (5, 2), "operator in an object", "An object with an operator stands in a value: {$ne: 1}, [$regex]=.").at(
         &["$"],
-        r#"(?:[{\[,]|^)\s*\\?['"]?\$(?:ne|n?in|gte?|lte?|eq|x?or|and|nor|not|all|exists|regex|where|size|type|mod|expr|elemmatch|function|accumulator|lookup|jsonschema|text|comment|set|unset|push|pull|inc|rename|out|merge)\\?['"]?\s*(?:\]?\s*[:=]|\])"#,
+        r#"(?:[{\[,]|^)\s*\\?['"]?\$(?:ne|n?in|gte?|lte?|eq|x?or|and|nor|not|all|exists|regex|where|size|type|mod|expr|elemmatch|function|accumulator|lookup|jsonschema|text|comment|set|unset|push|pull|inc|rename|out|merge)\\?['"]?\s*(?:\]\s*[:=]?|=|:\s*(?-i:[^A-Z\s\[]|\[\s*[^A-Z\s]))"#,
     ),
     nosql(100_162, (5, 1), "script of the database", "JavaScript in $where, or a call on the database: this.password.match(, db.users.drop().").at(
         &["$where", "this.", "db.", "mapreduce", "return", "sleep("],
-        r#"\$where\b|['";}{]\s*(?:return|this\.\w+)\b[^;]{0,60}(?:==|!=|\.match)|\bthis\.(?:password|pass|user\w*|token|role|secret|email|credits?|\w+\.(?:match|length|constructor))\s*(?:[=!]=|\.|\[|>)|\bdb\.\w+\.(?:drop|insert|find|remove|update|save|delete|aggregate|getcollection|eval)(?:one|many)?\s*\(|\bdb\.(?:getcollectionnames|dropdatabase|getname|version|shutdownserver)\s*\(|\bmapreduce\s*\("#,
+        r#"\$where\b|(?:\|\||&&)\s*this\.\w+\s*(?:\|\||&&|['"]|$)|['";}{]\s*(?:return|this\.\w+)\b[^;]{0,60}(?:==|!=|\.match)|\bthis\.(?:password|pass|user\w*|token|role|secret|email|credits?|\w+\.(?:match|length|constructor))\s*(?:[=!]=|\.|\[|>)|\bdb\.\w+\.(?:drop|insert|find|remove|update|save|delete|aggregate|getcollection|eval)(?:one|many)?\s*\(|\bdb\.(?:getcollectionnames|dropdatabase|getname|version|shutdownserver)\s*\(|\bmapreduce\s*\("#,
     ),
     nosql(100_163, (5, 1), "script after a quote", "A quote, and a condition of JavaScript: ' || '1'=='1, '; return true; var x='.").at(
         &["==", "return", "while", "sleep("],

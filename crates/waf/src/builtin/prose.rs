@@ -23,7 +23,10 @@ impl Prose {
             || text.ends_with(b"#")
             || matches!(text, [b'\'' | b'"', b' ' | b')' | b';', ..]);
         let mut fenced = false;
+        let mut spanned = false;
+        let mut next = 0;
         for piece in text.split(u8::is_ascii_whitespace) {
+            next += piece.len() + 1;
             if piece.starts_with(b"```") || piece.starts_with(b"~~~") {
                 fenced = !fenced;
                 prose.fences += 1;
@@ -31,6 +34,18 @@ impl Prose {
             }
             // What stands in a fence is meant to be shown, and says nothing about the text around it.
             if piece.is_empty() || fenced {
+                continue;
+            }
+            // So does what stands between backquotes, as one thing.
+            let marks = piece.iter().filter(|byte| **byte == b'`').count();
+            if spanned {
+                spanned = marks % 2 == 0;
+                continue;
+            }
+            if marks == 1 && piece.first() == Some(&b'`') && closes_soon(text.get(next..).unwrap_or_default())
+            {
+                spanned = true;
+                prose.other += 1;
                 continue;
             }
             let core = trim(piece);
@@ -63,6 +78,11 @@ impl Prose {
     pub(super) fn is_document(self) -> bool {
         (self.fences >= 2 && self.words >= 3) || (self.words >= 25 && self.words >= self.other)
     }
+}
+
+/// Whether another backquote follows in the same line.
+fn closes_soon(rest: &[u8]) -> bool {
+    matches!(memchr::memchr2(b'`', b'\n', rest), Some(at) if rest.get(at) == Some(&b'`'))
 }
 
 /// Without the punctuation around it.
@@ -106,6 +126,7 @@ mod tests {
             "Bitte wählen Sie ein Datum aus der Liste; danach erhalten Sie eine E-Mail.",
             "请从列表中选择一个日期，然后提交您的申请表格。",
             "اختر موعدا من القائمة ثم أرسل الطلب من فضلك",
+            "In Jinja `{{ 7 * 7 }}` renders 49, which is a common way to show how expressions work.",
             "Use this:\n```sql\nselect * from users where id = 1;\n```\nand it works.",
         ] {
             assert!(Prose::of(text.as_bytes()).is_running_text(), "{text}");

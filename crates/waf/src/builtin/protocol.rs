@@ -12,7 +12,8 @@ const REPEATED: u32 = 100_003;
 const OVERRIDE: u32 = 100_004;
 const RANGES: u32 = 100_005;
 const CONTROL: u32 = 100_006;
-pub(super) const COMPLEX: u32 = 100_007;
+/// The rule about values that ask for more work than their length allows.
+pub const COMPLEX: u32 = 100_007;
 
 const fn protocol(id: u32, scores: (u16, u16), title: &'static str, description: &'static str) -> Rule {
     rule(id, Family::Protocol, scores, title, description)
@@ -65,7 +66,7 @@ pub(super) const RULES: &[Rule] = &[
         COMPLEX,
         (4, 4),
         "too complex to judge",
-        "A value asks for more work than its length allows: it counts only beside evidence of an attack.",
+        "A value asks for more work than its length allows, and cannot be read to its end.",
     ),
 ];
 

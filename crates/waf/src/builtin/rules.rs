@@ -126,6 +126,8 @@ pub(super) struct Rule {
     pub(super) anchors: &'static [&'static str],
     /// Empty if a probe finds the cue.
     pub(super) expression: &'static str,
+    /// Whether words before the cue, with a space between, make it one of a running text.
+    pub(super) alone: bool,
 }
 
 /// A rule whose cue is found by a probe. `scores` are the one in a value, and the one in running text.
@@ -137,10 +139,16 @@ pub(super) const fn rule(
     description: &'static str,
 ) -> Rule {
     let info = RuleInfo { id, family, title, description, score: scores.0 };
-    Rule { info, prose: scores.1, anchors: &[], expression: "" }
+    Rule { info, prose: scores.1, anchors: &[], expression: "", alone: false }
 }
 
 impl Rule {
+    /// The cue counts in full only at the beginning of a value: a path after other words is no path that is opened.
+    pub(super) const fn alone(mut self) -> Self {
+        self.alone = true;
+        self
+    }
+
     /// The cue is an expression, that is tried where an anchor occurs.
     pub(super) const fn at(mut self, anchors: &'static [&'static str], expression: &'static str) -> Self {
         self.anchors = anchors;

@@ -2,6 +2,7 @@
 
 use super::gate::Hits;
 use super::json::Span;
+use super::protocol::COMPLEX;
 use super::rules::{Family, Rule};
 use super::views::Views;
 
@@ -10,21 +11,60 @@ use super::views::Views;
 pub struct Settings {
     /// The score at which a request is an attack. No single weak cue reaches the default of 5.
     pub threshold: u16,
+    /// Families with a score of their own from which they make an attack; the others do so from `threshold` on.
+    pub families: Vec<(Family, u16)>,
     /// Families that are not looked for.
     pub disabled: Vec<Family>,
     /// How many encodings are taken off a value, one inside the other.
     pub max_layers: usize,
-    /// How many bytes of a value are read. Of a longer one the beginning and the end are.
+    /// How many bytes are read at once. A longer value is read in pieces that overlap.
     pub max_bytes: usize,
-    /// How many bytes of a request may be read, where a byte counts each time that a rule or decoder reads it. A
-    /// value has a share of 24 times its length, and 128 KiB. What needs more is too complex to judge: that is a
-    /// finding with a score of 4, which blocks only together with evidence of an attack.
+    /// How many bytes of a request may be read, where a byte counts each time that a rule or decoder reads it: so many, and
+    /// `work_per_byte` for each byte of its values. A value has such a share, and 128 KiB; what honest clients send
+    /// needs 48 times its length at most. What needs more is too
+    /// complex to judge: that is a finding with a score of 4.
     pub max_work: usize,
+    /// The share of a value, in bytes that are read for each of its own.
+    pub work_per_byte: usize,
+    /// Whether what is too complex to judge is refused.
+    pub refuses_complex: bool,
+}
+
+/// What the findings of a request come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing speaks against it.
+    Ordinary,
+    /// It could not be read to its end, and nothing that was read is an attack.
+    TooComplex,
+    /// It is an attack.
+    Attack,
+}
+
+impl Settings {
+    /// The score of a family as it counts towards the threshold: at least that much from the family's own threshold on, and
+    /// less before.
+    fn counted(&self, family: Family, score: u16) -> u16 {
+        match self.families.iter().find(|(other, _)| *other == family) {
+            None => score,
+            Some((_, own)) if score >= *own => score.max(self.threshold),
+            Some(_) => score.min(self.threshold.saturating_sub(1)),
+        }
+    }
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { threshold: 5, disabled: Vec::new(), max_layers: 5, max_bytes: 128 * 1024, max_work: 8 << 20 }
+        Self {
+            threshold: 5,
+            families: Vec::new(),
+            disabled: Vec::new(),
+            max_layers: 5,
+            max_bytes: 1 << 20,
+            max_work: 8 << 20,
+            work_per_byte: 96,
+            refuses_complex: true,
+        }
     }
 }
 
@@ -223,6 +263,10 @@ pub struct Findings {
     pub(super) spans: Vec<Span>,
     /// What the request has cost.
     spent: usize,
+    /// How long its values were.
+    read: usize,
+    /// Whether one of them could not be read to its end.
+    complex: bool,
     /// Where the share of the value ends.
     allowed: usize,
     exhausted: bool,
@@ -235,10 +279,10 @@ pub struct Findings {
 pub(crate) struct Mark {
     count: usize,
     highest: u16,
+    complex: bool,
 }
 
-/// What a value may cost: a multiple of its length, and enough for a short one in many encodings.
-const SHARE: usize = 24;
+/// What a value may cost beside its share, so that a short one may have many encodings.
 const BASE: usize = 128 * 1024;
 /// A fingerprint costs a hundred times what everything else does, and is one cue among many.
 const FINGERPRINTS: u8 = 2;
@@ -260,16 +304,18 @@ impl Findings {
         self.highest = 0;
         self.head = 0;
         self.spent = 0;
+        self.read = 0;
+        self.complex = false;
     }
 
     /// Where the findings stand, to be able to go back.
     pub(crate) fn mark(&self) -> Mark {
-        Mark { count: self.list.len(), highest: self.highest }
+        Mark { count: self.list.len(), highest: self.highest, complex: self.complex }
     }
 
     /// Takes back some of the findings since `mark`, all of one value: those that `excluded` says, in their order. What
     /// remains of the value counts by family, as without them.
-    pub(crate) fn withdraw(&mut self, mark: &Mark, excluded: &[bool]) {
+    pub(crate) fn withdraw(&mut self, mark: &Mark, excluded: &[bool], settings: &Settings) {
         let mut flags = excluded.iter();
         let mut position = 0;
         self.list.retain(|_| {
@@ -281,14 +327,17 @@ impl Findings {
             let kept = self.list.iter().skip(mark.count).filter(|finding| finding.family == family);
             remaining.raise(family, kept.map(|finding| finding.score).fold(0, u16::saturating_add));
         }
-        self.highest = mark.highest.max(remaining.total());
+        self.highest = mark.highest.max(remaining.total(settings));
+        self.complex = mark.complex || self.list.iter().skip(mark.count).any(|it| it.rule_id == COMPLEX);
     }
 
-    pub(super) fn begin_value(&mut self, length: usize, most: usize) {
+    pub(super) fn begin_value(&mut self, length: usize, settings: &Settings) {
         self.fingerprints = FINGERPRINTS;
         self.value = ValueScore { first: self.list.len(), ..ValueScore::default() };
-        let share = length.saturating_mul(SHARE).saturating_add(BASE);
-        self.allowed = self.spent.saturating_add(share).min(most);
+        let share = length.saturating_mul(settings.work_per_byte);
+        self.read = self.read.saturating_add(length);
+        let most = self.read.saturating_mul(settings.work_per_byte).saturating_add(settings.max_work);
+        self.allowed = self.spent.saturating_add(share).saturating_add(BASE).min(most);
         self.exhausted = false;
     }
 
@@ -308,15 +357,24 @@ impl Findings {
         self.exhausted
     }
 
-    pub(super) fn end_value(&mut self) {
+    /// Whether a value could not be read to its end.
+    pub const fn is_complex(&self) -> bool {
+        self.complex
+    }
+
+    pub(super) const fn note_complex(&mut self) {
+        self.complex = true;
+    }
+
+    pub(super) fn end_value(&mut self, settings: &Settings) {
         if self.value.raised {
-            self.highest = self.highest.max(self.value.total());
+            self.highest = self.highest.max(self.value.total(settings));
         }
     }
 
     /// Records a cue of the head, which counts on top of any value.
-    pub(super) fn add_head(&mut self, finding: Finding) {
-        self.head = self.head.saturating_add(finding.score);
+    pub(super) fn add_head(&mut self, finding: Finding, settings: &Settings) {
+        self.head = self.head.saturating_add(settings.counted(finding.family, finding.score));
         self.keep(finding);
     }
 
@@ -351,8 +409,9 @@ pub(super) struct ValueScore {
 impl ValueScore {
     /// The best family counts. Others that are strong by themselves add a little, because attacks are often
     /// written to work in several places; weak ones do not, or every long text would be an attack.
-    pub(super) fn total(&self) -> u16 {
-        let best = self.families.iter().copied().max().unwrap_or(0);
+    pub(super) fn total(&self, settings: &Settings) -> u16 {
+        let counted = Family::ALL.into_iter().zip(self.families);
+        let best = counted.map(|(family, score)| settings.counted(family, score)).max().unwrap_or(0);
         let strong = self.families.iter().filter(|score| **score >= 3).count().saturating_sub(1);
         best.saturating_add(u16::try_from(strong.min(4)).unwrap_or(0))
     }
@@ -401,10 +460,10 @@ mod tests {
         value.raise(Family::Sql, 2);
         value.raise(Family::Xss, 2);
         value.raise(Family::Code, 2);
-        assert_eq!(value.total(), 2);
+        assert_eq!(value.total(&Settings::default()), 2);
         value.raise(Family::Sql, 4);
         value.raise(Family::Xss, 3);
-        assert_eq!(value.total(), 5);
+        assert_eq!(value.total(&Settings::default()), 5);
     }
 
     #[test]

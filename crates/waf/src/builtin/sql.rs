@@ -26,6 +26,7 @@ pub(super) const VARIABLE: u32 = 100_115;
 pub(super) const CLAUSE: u32 = 100_116;
 pub(super) const TERMINATOR: u32 = 100_117;
 const FINGERPRINT: u32 = 100_118;
+pub(super) const UNION_OF_QUERIES: u32 = 100_119;
 
 const fn sql(id: u32, scores: (u16, u16), title: &'static str, description: &'static str) -> Rule {
     rule(id, Family::Sql, scores, title, description)
@@ -51,6 +52,12 @@ pub(super) const RULES: &[Rule] = &[
         "An operator of SQL with an operand, directly after a quote.",
     ),
     sql(UNION, (5, 5), "union select", "A second query whose columns follow: union select null, user()."),
+    sql(
+        UNION_OF_QUERIES,
+        (5, 2),
+        "union of two queries",
+        "A second query after one that is whole, as in a manual.",
+    ),
     sql(UNION_WORDS, (3, 0), "union and select", "The two words in sequence, without a list of columns."),
     sql(STACKED, (5, 3), "second statement", "A semicolon, and a statement that is complete enough to run."),
     sql(

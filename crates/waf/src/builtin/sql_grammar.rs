@@ -12,6 +12,8 @@ pub(super) struct Walk<'t> {
 
 /// So many parentheses and quotes are stepped over at once.
 pub(super) const WRAPS: usize = 8;
+/// So far back quotes are counted.
+const FAR: usize = 4096;
 
 impl Walk<'_> {
     pub(super) fn kind(&self, at: usize) -> Option<Kind> {
@@ -60,11 +62,21 @@ impl Walk<'_> {
     pub(super) fn breaks_out(&self, at: usize) -> bool {
         let before = at.checked_sub(1).and_then(|before| self.kind(before));
         match before {
-            Some(Kind::Quote) => true,
+            Some(Kind::Quote) => self.ends_foreign_string(at - 1),
             Some(Kind::Close) => self.lonely_close(at - 1),
             Some(Kind::Number) => at == 1 || (at == 2 && self.kind(0) == Some(Kind::Arithmetic)),
             _ => false,
         }
+    }
+
+    /// Whether a quote ends a string that the text itself has not begun: it is the first, third, fifth of its kind. In
+    /// `state = 'open' and` it is the second.
+    fn ends_foreign_string(&self, at: usize) -> bool {
+        let Some(token) = self.tokens.get(at) else { return false };
+        let upto = self.text.get(..token.end).unwrap_or_default();
+        let Some(mark) = upto.last() else { return false };
+        let from = upto.len().saturating_sub(FAR);
+        memchr::memchr_iter(*mark, upto.get(from..).unwrap_or_default()).count() % 2 == 1
     }
 
     /// A parenthesis that closes what was not opened.
@@ -93,7 +105,10 @@ impl Walk<'_> {
                 Some(Kind::Arithmetic) => self.concatenation(at, cues),
                 Some(Kind::Semicolon) => self.stacked(at, cues),
                 Some(Kind::Comment) => self.comment(at, cues),
-                Some(Kind::Open) if self.is(at + 1, Word::Select) => self.subquery(at, cues),
+                // `(select|insert)` is a choice of a pattern.
+                Some(Kind::Open) if self.is(at + 1, Word::Select) && self.bytes(at + 2) != b"|" => {
+                    self.subquery(at, cues);
+                }
                 Some(Kind::At) if self.bytes(at) == b"@@" => self.add(cues, VARIABLE, at, at + 1),
                 Some(Kind::Quote) => self.empty_comparison(at, cues),
                 _ => {}
@@ -155,6 +170,11 @@ impl Walk<'_> {
         let after = self.closed(operand + 1);
         let ends = matches!(self.kind(after), None | Some(Kind::Comment | Kind::Semicolon));
         match self.kind(operand) {
+            // `10' or 12'` are feet: a string cannot begin where a number ends.
+            Some(Kind::Number)
+                if operand == at + 1
+                    && self.kind(operand + 1) == Some(Kind::Quote)
+                    && self.kind(operand + 2).is_none() => {}
             Some(Kind::Number | Kind::Word(Word::True)) if out && ends => self.add(cues, TRUTH, at, operand),
             // `' or 'x`: the second half of the string is closed by the statement.
             Some(Kind::Word(_))

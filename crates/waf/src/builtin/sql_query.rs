@@ -35,8 +35,25 @@ impl Walk<'_> {
             _ => false,
         };
         let all = self.is(at + 1, Word::All);
-        let rule = if listed || (all && self.breaks_out(at)) { UNION } else { UNION_WORDS };
+        let is_listed = listed || (all && self.breaks_out(at));
+        let rule = if !is_listed {
+            UNION_WORDS
+        } else if self.follows_a_query(at) {
+            UNION_OF_QUERIES
+        } else {
+            UNION
+        };
         self.add(cues, rule, at, first);
+    }
+
+    /// Whether a whole query stands before, from its first word on: an injection begins in the middle of one.
+    fn follows_a_query(&self, at: usize) -> bool {
+        let before = self.tokens.get(..at).unwrap_or_default();
+        let word = |wanted| before.iter().position(|token| token.kind == Kind::Word(wanted));
+        let quotes = before.iter().filter(|token| token.kind == Kind::Quote).count();
+        matches!((word(Word::Select), word(Word::From)), (Some(select), Some(from)) if select < from)
+            && quotes % 2 == 0
+            && self.kind(at - 1) != Some(Kind::Quote)
     }
 
     /// `select a, b from c where d = 1`.

@@ -73,8 +73,11 @@ impl Walk<'_> {
             Some(Kind::Word(Word::Declare)) => next == Some(Kind::At),
             Some(Kind::Word(Word::Waitfor)) => next == Some(Kind::Word(Word::Delay)),
             Some(Kind::Word(Word::Shutdown)) => at > 0 && ends(at + 1),
+            // With a brace behind the condition it is a program of another language.
             Some(Kind::Word(Word::If)) => {
-                matches!(next, Some(Kind::Open)) && (2..8).any(|step| self.compares(at + step))
+                matches!(next, Some(Kind::Open))
+                    && (2..8).any(|step| self.compares(at + step))
+                    && !(2..24).any(|step| self.bytes(at + step) == b"{")
             }
             Some(Kind::Word(Word::Danger)) => next == Some(Kind::Open),
             _ => false,
@@ -92,6 +95,14 @@ impl Walk<'_> {
             .get(..3)
             .is_some_and(|head| [b"xp_", b"sp_"].iter().any(|known| head.eq_ignore_ascii_case(*known)));
         let package = self.kind(at + 1) == Some(Kind::Dot);
+        // `Sleep(y) Hollow`: what waits is given a number or an expression.
+        let is_part_of_a_word = prefix.eq_ignore_ascii_case(b"sleep")
+            && self.is(at + 2, Word::Other)
+            && self.kind(at + 3) == Some(Kind::Close)
+            && self.text.get(self.tokens.get(at).map_or(0, |token| token.end)) == Some(&b'(');
+        if is_part_of_a_word {
+            return;
+        }
         if call || package {
             self.add(cues, TIMING, at, at + 3);
         } else if named {

@@ -8,13 +8,13 @@ const fn path(id: u32, scores: (u16, u16), title: &'static str, description: &'s
 
 pub(super) const RULES: &[Rule] = &[
     path(100_600, (5, 2), "steps upwards", "Two or more steps to the folder above, in sequence.").at(
-        &["..", "./."],
-        r"(?:^|[^.])\.\.[\\/]+(?:\.[\\/]+)*\.\.(?:[\\/]|$)|(?:[\\/]|^)\.\.;[\\/]|\.{3,}[\\/]+\.{3,}[\\/]|(?:[\\/]\.){6,}|\.\.[\\/]+(?:[\w.{}-]+[\\/]+)?\.\.[\\/]",
+        &["..", "./.", "0x2e", ".//."],
+        r"(?:^|[^.])\.\.[\\/]+(?:\.[\\/]+)*\.\.(?:[\\/]|$)|(?:[\\/]|^)\.\.;[\\/]|\.{3,}[\\/]+\.{3,}[\\/]|(?:[\\/]\.){6,}|\.\.[\\/]+(?:[\w.{}-]+[\\/]+)?\.\.[\\/]|[\\/]\.{4,}[\\/]*[\w{]|\.{8,}[\\/]*(?:etc|boot|win|web-inf)|(?:0x2e){2}|(?:[\\/]+\.){4,}[\\/]|[\\/]\.\.\{",
     ),
     path(100_601, (3, 0), "step upwards", "One step to the folder above.").at(&["../", "..\\", "/.."], r"(?:^|[\\/=])\.\.(?:[\\/]|$)"),
-    path(100_602, (5, 1), "file of the system", "A file that tells about users, keys, or the configuration of a server.").at(
+    path(100_602, (5, 1), "file of the system", "A path of a file that tells about users, keys, or the configuration of a server. In a text it is only mentioned.").alone().at(
         &["/etc/", "etc/", "/proc/", "win.ini", "boot.ini", "system32", "web.config", "web-inf", ".ssh/", "/var/log", "/root/", ".htaccess", ".htpasswd", "\\windows\\", "global.asa", "php.ini", "wp-config", "/var/www", "sam", "winnt", ".git/", ".env", ".aws/", "inetpub", "kube/", "serviceaccount", "id_rsa"],
-        r"(?:^|[\s=:'\x22(/\\{}])/?etc[/\\]+(?:\.[/\\]+)*(?:passwd|shadow|group|hosts|issue|motd|fstab|sudoers|crontab|ssh|nginx|apache2?|httpd|mysql|my\.cnf|resolv\.conf|hostname|os-release|profile|master\.passwd|security|kubernetes)|/proc/(?:self|version|cmdline|\d+|cpuinfo|net)\b|(?:^|[\\/:])\w*win\.ini|boot\.ini|[\\/]system32[\\/](?:drivers|config|cmd)|web-inf[\\/]|[\\/]\.ssh[\\/]|/var/log/\w|/root/\.\w|(?:^|[\\/])\.(?:htaccess|htpasswd|git[\\/]\w|aws[\\/]cred|env$)|global\.asa|[a-z]:\W*(?:windows|winnt|inetpub)[\\/]?(?:win\.ini|system|wwwroot|repair|iis|php)|wp-config\.php|[\\/]web\.config|/var/run/secrets|(?:^|[\\/])id_rsa",
+        r"(?:^|[\s=:'\x22(/\\{}])/?etc[/\\]+(?:\.[/\\]+)*(?:passwd|shadow|group|hosts|issue|motd|fstab|sudoers|crontab|ssh|nginx|apache2?|httpd|mysql|my\.cnf|resolv\.conf|hostname|os-release|profile|master\.passwd|security|kubernetes)(?:$|[^\w-]|-$)|/proc/(?:self|version|cmdline|\d+|cpuinfo|net)\b|(?:^|[\\/:])\w*win\.ini|boot\.ini|[\\/]system32[\\/](?:drivers|config|cmd)|web-inf[\\/]|[\\/]\.ssh[\\/]|/var/log/\w|/root/\.\w|(?:^|[\\/])\.(?:htaccess|htpasswd|git[\\/]\w|aws[\\/]cred|env$)|global\.asa|[a-z]:\W*(?:windows|winnt|inetpub)[\\/]?(?:win\.ini|system|wwwroot|repair|iis|php)|wp-config\.php|[\\/]web\.config|/var/run/secrets|(?:^|[\\/])id_rsa",
     ),
     path(100_603, (5, 2), "stream wrapper", "An address that a program opens instead of a file: php://filter, file:///etc.").at(
         &["php:", "file:", "phar:", "zip:", "expect:", "data:", "glob:", "ogg:", "compress.", "netdoc:", "zlib:", "bzip2:"],
@@ -29,6 +29,19 @@ pub(super) const RULES: &[Rule] = &[
         r"\.(?:php\d?|phtml|phar|jspx?|aspx?|cgi)(?:\.(?:jpe?g|png|gif|txt|pdf)|::\$data|\x00|%00|;\.)|::\$data",
     ),
 ];
+
+/// Whether the steps upwards lead to a picture, a style or a font, as pages name them: `../../images/logo.png`.
+pub(super) fn is_picture(rule: u32, value: &[u8]) -> bool {
+    const ENDS: [&[u8]; 10] =
+        [b".png", b".jpg", b".jpeg", b".gif", b".svg", b".webp", b".ico", b".css", b".woff", b".woff2"];
+    let is_plain =
+        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'/' | b'\\' | b'-' | b'_');
+    matches!(rule, 100_600 | 100_601)
+        && ENDS.iter().any(|end| value.ends_with(end))
+        && value.iter().all(is_plain)
+        && value.get(..3).is_some_and(|start| start == b"../" || start == b"..\\")
+        && memchr::memmem::find(value, b"...").is_none()
+}
 
 #[cfg(test)]
 mod tests {
@@ -47,7 +60,17 @@ mod tests {
                 "x.php%00.jpg",
                 "/a/..;/b",
             ],
-            &["a/b/c.txt", "and so on ...", "1..10", "etc."],
+            &[
+                "a/b/c.txt",
+                "and so on ...",
+                "1..10",
+                "etc.",
+                "../../images/logo.png",
+                "/proc/cpuinfo tells the model of the processor.",
+                "The hosts are in /etc/hosts.",
+                "Permission denied: '/etc/shadow' (needed by pam_unix)",
+                "https://docs.example.com/files/etc/passwd-format.html",
+            ],
         );
     }
 }

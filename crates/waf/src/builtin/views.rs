@@ -18,6 +18,8 @@ pub(super) struct Views {
     spare: Vec<Vec<u8>>,
     /// How many bytes may still be decoded from the value.
     pub(super) budget: usize,
+    /// Whether there was no budget for one.
+    pub(super) is_full: bool,
 }
 
 /// A new reading is compared with so many others: a loop of encodings is shorter, and comparing stays cheap.
@@ -33,6 +35,7 @@ impl Views {
             }
         }
         self.budget = budget;
+        self.is_full = false;
     }
 
     /// An empty buffer.
@@ -49,6 +52,7 @@ impl Views {
     pub(super) fn push(&mut self, bytes: Vec<u8>, layers: Layers, is_name: bool) {
         let known = self.list.iter().rev().take(COMPARED).any(|view| view.bytes == bytes);
         if bytes.is_empty() || known || bytes.len() > self.budget {
+            self.is_full |= !bytes.is_empty() && !known;
             self.give_back(bytes);
             return;
         }

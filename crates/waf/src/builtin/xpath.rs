@@ -13,7 +13,7 @@ pub(super) const RULES: &[Rule] = &[
     ),
     xpath(100_421, (5, 2), "axis or nodes", "A step of a path after a quote: '] | //user, ancestor::, //*[.").at(
         &["::", "//", "/*["],
-        r"\b(?:ancestor(?:-or-self)?|child|parent|descendant(?:-or-self)?|following(?:-sibling)?|preceding(?:-sibling)?|attribute)::(?:\w|\*|node)|['\x22)\]]\s*\]?\s*(?:\||or|and)\s*/{1,2}[*\w]|/{1,2}\*?\[|//\w+/(?:\w+/)*(?:text\(|@)|//\w+\[",
+        r"\b(?:ancestor(?:-or-self)?|child|parent|descendant(?:-or-self)?|following(?:-sibling)?|preceding(?:-sibling)?|attribute)::(?:\w|\*|node)|['\x22)\]]\s*\]?\s*(?:\||or|and)\s*/{1,2}[*\w]|(?:^|[^:\\])/{1,2}\*\[|(?:^|[\s'\x22(|\]])/{1,2}\[|//\w+/(?:\w+/)*(?:text\(|@)|//\w+\[",
     ),
 ];
 
@@ -27,7 +27,14 @@ mod tests {
         check(
             Family::XPath,
             &["count(/*)", "'] | //user/*['", "string-length(name(/*[1]))=4", "ancestor::node()"],
-            &["count(items)", "a // b", "name (first)", "http://example.org/a"],
+            &[
+                "count(items)",
+                "a // b",
+                "name (first)",
+                "http://example.org/a",
+                "https://[2001:db8::1]:8080/status",
+                r"^https?:\/\/[^\s]+$",
+            ],
         );
     }
 }

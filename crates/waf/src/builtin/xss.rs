@@ -26,7 +26,7 @@ pub(super) const RULES: &[Rule] = &[
     ),
     xss(100_503, (5, 2), "address that runs", "An address whose scheme is a script, in any disguise.").at(
         &["script", "data:", "livescript", "mocha:", "j\t", "j\n", "ja\t"],
-        r#"(?:j\s*a\s*v\s*a|v\s*b|live)\s*s\s*c\s*r\s*i\s*p\s*t\s*:\s*[^\s,.;)]|\bdata\s*:\s*(?:text/html|image/svg\+xml|application/x?html|text/xml)\b[^\s]*[,;]|\bdata:[^,]{0,40},\s*<script|javas\]\]>"#,
+        r#"(?:j\s*a\s*v\s*a|v\s*b|live)\s*s\s*c\s*r\s*i\s*p\s*t\s*:\s*[^\s,.;)]|\bdata\s*:\s*(?:text/html|application/x?html|text/xml)\b[^\s]*[,;]|\bdata:[^,]{0,40},\s*<script|javas\]\]>"#,
     ),
     xss(100_504, (5, 1), "element that loads or runs", "Frames, objects, imports and the like with a source, or without a place in a text.").at(
         &["<iframe", "<frame", "<object", "<embed", "<applet", "<meta", "<base", "<link", "<bgsound", "<isindex", "<xml", "<layer", "<ilayer", "<form", "<input", "<button", "<animate", "<set", "<foreignobject", "<math", "<xss", "<portal", "<template"],
@@ -79,5 +79,22 @@ const FINGERPRINTED: usize = 1024;
 fn run(text: &Text<'_>, cues: &mut Cues) {
     if text.bytes.len() <= FINGERPRINTED && libinjectionrs::detect_xss(text.bytes).is_injection() {
         cues.add(FINGERPRINT, 0, text.bytes.len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::builtin::Family;
+    use crate::builtin::families::check;
+
+    #[test]
+    fn drawings_are_ordinary_until_they_run() {
+        check(
+            Family::Xss,
+            &["<svg onload=alert(1)>", "<svg><script>alert(1)</script></svg>"],
+            &[
+                "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"10\" height=\"10\"><rect width=\"10\"/></svg>",
+            ],
+        );
     }
 }

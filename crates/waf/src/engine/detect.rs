@@ -1,8 +1,9 @@
 //! The built-in ruleset beside the rules: it looks at the same values, under the names that rules have for them.
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
-use crate::builtin::{Detector, Finding, Findings, HeaderKind, Place, rules};
+use crate::builtin::{Detector, Finding, Findings, HeaderKind, Place, TOO_COMPLEX, Verdict, rules};
 use crate::pattern::Pattern;
 
 use super::Action;
@@ -47,12 +48,20 @@ pub(crate) struct Detection {
     findings: Findings,
     /// Up to this value, all were looked at.
     seen: usize,
+    /// Arguments that need not be looked at.
+    conforming: HashSet<Vec<u8>>,
 }
 
 impl Detection {
     pub(crate) fn clear(&mut self) {
         self.findings.clear();
         self.seen = 0;
+        self.conforming.clear();
+    }
+
+    /// Leaves an argument out.
+    pub(crate) fn leave_out(&mut self, argument: &[u8]) {
+        self.conforming.insert(argument.to_vec());
     }
 
     pub(crate) fn score(&self) -> u16 {
@@ -84,6 +93,10 @@ pub(crate) fn values(detector: &Detector, program: &Program, state: &mut State) 
         let item = items.get(index);
         let name = items.text(item.name);
         let Some(place) = place(base, name) else { continue };
+        let is_value = matches!(base, Base::ArgsGet | Base::ArgsPost);
+        if is_value && !detection.conforming.is_empty() && detection.conforming.contains(name) {
+            continue;
+        }
         let name = if place.is_name() || base == Base::ArgsPost { last_segment(name) } else { name };
         let value = items.text(item.value);
         let value = if place.is_name() { last_segment(value) } else { value };
@@ -97,15 +110,19 @@ pub(crate) fn values(detector: &Detector, program: &Program, state: &mut State) 
         let excluded: Vec<bool> =
             state.detection.findings.list().iter().skip(before).map(is_excluded).collect();
         if excluded.contains(&true) {
-            state.detection.findings.withdraw(&mark, &excluded);
+            state.detection.findings.withdraw(&mark, &excluded, detector.settings());
         }
         let target = target(&state.items, base, index);
         note(state, before, &target);
     }
-    if detector.is_attack(&state.detection.findings) {
-        let worst = state.detection.findings.list().iter().max_by_key(|finding| finding.score);
-        let rule = worst.map_or(0, |finding| finding.rule_id);
-        state.interrupt(rule, 403, Action::Deny);
+    match detector.verdict(&state.detection.findings) {
+        Verdict::Ordinary => {}
+        Verdict::TooComplex => state.interrupt(TOO_COMPLEX, 400, Action::Deny),
+        Verdict::Attack => {
+            let worst = state.detection.findings.list().iter().max_by_key(|finding| finding.score);
+            let rule = worst.map_or(0, |finding| finding.rule_id);
+            state.interrupt(rule, 403, Action::Deny);
+        }
     }
 }
 

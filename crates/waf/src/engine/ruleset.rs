@@ -80,7 +80,7 @@ pub struct Builder {
 #[derive(Debug)]
 enum Part {
     File(PathBuf),
-    Text(String, String),
+    Text(String, String, Option<PathBuf>),
 }
 
 impl Builder {
@@ -94,7 +94,19 @@ impl Builder {
     /// Rules as text; `name` stands for the file in messages.
     #[must_use]
     pub fn text(mut self, name: impl Into<String>, text: impl Into<String>) -> Self {
-        self.parts.push(Part::Text(name.into(), text.into()));
+        self.parts.push(Part::Text(name.into(), text.into(), None));
+        self
+    }
+
+    /// Rules as text, that name other files relative to `folder`.
+    #[must_use]
+    pub fn text_in(
+        mut self,
+        name: impl Into<String>,
+        text: impl Into<String>,
+        folder: impl Into<PathBuf>,
+    ) -> Self {
+        self.parts.push(Part::Text(name.into(), text.into(), Some(folder.into())));
         self
     }
 
@@ -114,7 +126,7 @@ impl Builder {
         for part in self.parts {
             parser = match part {
                 Part::File(file) => parser.file(&file),
-                Part::Text(name, text) => parser.text(&name, &text, None),
+                Part::Text(name, text, folder) => parser.text(&name, &text, folder.as_deref()),
             };
         }
         let parsed = parser.finish().map_err(|errors| LoadError { errors })?;

@@ -2,11 +2,12 @@
 //!
 //! Their ids are from [`FIRST_ID`] on, which is far from the ranges that rule writers share.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use portcullis_core::{KeyPath, Problems};
 
-use super::raw::{RawExclusion, RawThresholds};
+use super::raw::{RawExclusion, RawThresholds, TooComplex};
 use crate::seclang::Document;
 
 /// The first id of the rules of the gateway itself; there are a thousand of them.
@@ -37,7 +38,10 @@ pub(super) const fn is_about_reading(rule: u32) -> bool {
 pub(super) struct Refinement {
     pub(super) paranoia: Option<u8>,
     pub(super) thresholds: RawThresholds,
+    /// Families of the built-in rules with a threshold of their own.
+    pub(super) families: BTreeMap<String, u32>,
     pub(super) exclude: Vec<RawExclusion>,
+    pub(super) too_complex: TooComplex,
     /// Whether nothing is refused: every rule then runs, whatever the ones before it would have refused.
     pub(super) is_shadow: bool,
 }

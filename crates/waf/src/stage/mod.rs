@@ -19,8 +19,8 @@ mod tests;
 pub use body_types::{BEGINNING, Wanted};
 pub use generated::PREAMBLE;
 pub use raw::{
-    RawExclusion, RawRefinedRuleset, RawRouteRuleset, RawRouteRulesets, RawRuleset, RawScan, RawThresholds,
-    RuleIds,
+    RawExclusion, RawRefinedRuleset, RawRouteRuleset, RawRouteRulesets, RawRouteThresholds, RawRuleset,
+    RawScan, RawThresholds, RuleIds, TooComplex,
 };
 pub use rulesets::Rulesets;
 pub use scan::{Detail, Outcome, RequestView, Scan, Scanning};

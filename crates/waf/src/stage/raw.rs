@@ -1,6 +1,7 @@
 //! What the configuration says about the scanner.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeInclusive;
 
@@ -54,6 +55,38 @@ impl RawThresholds {
     }
 }
 
+/// The scores at which is refused on a route.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawRouteThresholds {
+    /// The score at which a request is refused. Default: that of the ruleset, or 5.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub inbound: Option<u32>,
+    /// The score at which an answer is refused. Default: that of the ruleset, or 4. The ruleset `builtin` has none.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub outbound: Option<u32>,
+    /// Families of the ruleset `builtin` that refuse from another score on than `inbound`, such as `xss: 8`: the families are the
+    /// tags of `portcullis waf rules --builtin` without `attack-`.
+    pub families: BTreeMap<String, u32>,
+}
+
+impl RawRouteThresholds {
+    /// These, or where they say nothing, those.
+    pub(super) fn or(&self, others: &Self) -> Self {
+        let mut families = others.families.clone();
+        families.extend(self.families.clone());
+        Self {
+            inbound: self.inbound.or(others.inbound),
+            outbound: self.outbound.or(others.outbound),
+            families,
+        }
+    }
+
+    pub(super) const fn anomaly(&self) -> RawThresholds {
+        RawThresholds { inbound: self.inbound, outbound: self.outbound }
+    }
+}
+
 /// What rules do not look at. Without a target the rules do not run at all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -81,10 +114,24 @@ pub struct RawScan {
     /// The paranoia level here. Default: that of the ruleset.
     #[schemars(range(min = 1, max = 4))]
     pub paranoia: Option<u8>,
-    /// The anomaly scores at which is refused here. Default: those of the ruleset.
-    pub thresholds: RawThresholds,
+    /// The scores at which is refused here. Default: those of the ruleset.
+    pub thresholds: RawRouteThresholds,
     /// What rules do not look at here, besides what the ruleset excludes.
     pub exclude: Vec<RawExclusion>,
+    /// What becomes of a request in which the ruleset `builtin` finds a value that it cannot read to its end, since it asks for
+    /// more work than its length allows: one encoding inside the other without end, made up to hide something.
+    pub too_complex: TooComplex,
+}
+
+/// What becomes of a request that cannot be judged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TooComplex {
+    /// It is refused with 400 `too_complex`.
+    #[default]
+    Refuse,
+    /// It counts four points beside other findings, and passes by itself.
+    Score,
 }
 
 /// The rulesets of a route.
@@ -154,9 +201,9 @@ pub struct RawRefinedRuleset {
     #[serde(default)]
     #[schemars(range(min = 1, max = 4))]
     pub paranoia: Option<u8>,
-    /// The anomaly scores at which is refused. Default: those of `scan`, or of the ruleset.
+    /// The scores at which is refused. Default: those of `scan`, or of the ruleset.
     #[serde(default)]
-    pub thresholds: RawThresholds,
+    pub thresholds: RawRouteThresholds,
     /// What its rules do not look at here, besides what `scan` and the ruleset exclude.
     #[serde(default)]
     pub exclude: Vec<RawExclusion>,

@@ -1,15 +1,17 @@
 //! All rulesets of a configuration, and what routes make of them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use portcullis_core::problem::nearest;
 use portcullis_core::{ConfigFolder, KeyPath, Mode, Problems};
 
 use super::generated::{self, Refinement};
-use super::raw::{RawRefinedRuleset, RawRouteRuleset, RawRouteRulesets, RawRuleset, RawScan, RawThresholds};
+use super::raw::{
+    RawRefinedRuleset, RawRouteRuleset, RawRouteRulesets, RawRouteThresholds, RawRuleset, RawScan, TooComplex,
+};
 use super::scan::{Plan, Scan};
-use crate::builtin::{Detector, Settings};
+use crate::builtin::{Detector, Family, Settings};
 use crate::engine::{LoadError, Ruleset};
 
 /// The name of the rules that come with the gateway.
@@ -41,6 +43,8 @@ struct Definition {
     name: String,
     files: Vec<PathBuf>,
     rules: String,
+    /// Where files are that the rules name.
+    folder: PathBuf,
     refinement: Refinement,
     path: KeyPath,
     /// Whether what is wrong with the rules themselves was told.
@@ -71,10 +75,13 @@ impl Rulesets {
                 name: raw.name.clone(),
                 files: raw.files.iter().map(|file| folder.resolve(file)).collect(),
                 rules: raw.rules.clone(),
+                folder: folder.resolve("."),
                 refinement: Refinement {
                     paranoia: raw.paranoia,
                     thresholds: raw.thresholds,
+                    families: BTreeMap::new(),
                     exclude: raw.exclude.clone(),
+                    too_complex: TooComplex::default(),
                     is_shadow: false,
                 },
                 path,
@@ -87,6 +94,7 @@ impl Rulesets {
             name: BUILTIN.to_owned(),
             files: Vec::new(),
             rules: String::new(),
+            folder: PathBuf::new(),
             refinement: Refinement::default(),
             path: path.clone(),
             is_told: false,
@@ -186,13 +194,21 @@ impl Rulesets {
         generated::check(&own.exclude, &path.key("exclude"), problems);
         if number == self.builtin {
             refuse_what_builtin_lacks(own.paranoia, &own.thresholds, path, problems);
+            check_families(&own.thresholds, path, problems);
         }
         let mode = own.mode.unwrap_or(raw.mode);
         let defined = &self.definitions.get(number)?.refinement;
+        let thresholds = own.thresholds.or(&raw.thresholds);
+        if number != self.builtin {
+            refuse_families(&own.thresholds, path, problems);
+        }
         let refinement = Refinement {
             paranoia: own.paranoia.or(raw.paranoia).or(defined.paranoia),
-            thresholds: own.thresholds.or(&raw.thresholds).or(&defined.thresholds),
+            thresholds: thresholds.anomaly().or(&defined.thresholds),
+            families: if number == self.builtin { thresholds.families } else { BTreeMap::new() },
             exclude: [&defined.exclude, &raw.exclude, &own.exclude].into_iter().flatten().cloned().collect(),
+            // Others know no such thing, and need not be compiled for each.
+            too_complex: if number == self.builtin { raw.too_complex } else { TooComplex::default() },
             is_shadow: mode == Mode::Shadow,
         };
         (mode != Mode::Off).then_some(Wanted { number, mode, refinement })
@@ -206,8 +222,12 @@ impl Rulesets {
         path: &KeyPath,
         problems: &mut Problems,
     ) {
+        check_families(&raw.thresholds, path, problems);
         if wanted.iter().all(|wanted| wanted.number == self.builtin) && !wanted.is_empty() {
             refuse_what_builtin_lacks(raw.paranoia, &raw.thresholds, path, problems);
+        }
+        if wanted.iter().all(|wanted| wanted.number != self.builtin) {
+            refuse_families(&raw.thresholds, path, problems);
         }
     }
 
@@ -253,7 +273,7 @@ impl Definition {
         let before = Ruleset::builder().text("(preamble)", generated::before(refinement));
         let with_files = self.files.iter().fold(before, |builder, file| builder.file(file));
         let loaded = with_files
-            .text(inline.as_str(), &self.rules)
+            .text_in(inline.as_str(), &self.rules, &self.folder)
             .text("(exclusions)", generated::after(refinement))
             .build();
         match loaded {
@@ -279,6 +299,14 @@ impl Definition {
         if let Some(score) = refinement.thresholds.inbound {
             settings.threshold = u16::try_from(score).unwrap_or(u16::MAX);
         }
+        settings.families = refinement
+            .families
+            .iter()
+            .filter_map(|(name, score)| {
+                Some((Family::named(name)?, u16::try_from(*score).unwrap_or(u16::MAX)))
+            })
+            .collect();
+        settings.refuses_complex = refinement.too_complex == TooComplex::Refuse;
         let loaded = Ruleset::builder()
             .detector(Detector::new(settings))
             .text("(preamble)", generated::before(refinement))
@@ -305,7 +333,7 @@ impl Definition {
 /// The built-in rules have no levels of paranoia, and look at requests only.
 fn refuse_what_builtin_lacks(
     paranoia: Option<u8>,
-    thresholds: &RawThresholds,
+    thresholds: &RawRouteThresholds,
     path: &KeyPath,
     problems: &mut Problems,
 ) {
@@ -318,6 +346,30 @@ fn refuse_what_builtin_lacks(
         problems
             .error(&path.key("thresholds").key("outbound"), "the ruleset `builtin` does not look at answers")
             .suggest("leave it out, or name another ruleset");
+    }
+}
+
+/// Only the built-in rules have families.
+fn refuse_families(thresholds: &RawRouteThresholds, path: &KeyPath, problems: &mut Problems) {
+    if !thresholds.families.is_empty() {
+        problems
+            .error(&path.key("thresholds").key("families"), "only the ruleset `builtin` has families")
+            .suggest("leave them out, or name `builtin`");
+    }
+}
+
+fn check_families(thresholds: &RawRouteThresholds, path: &KeyPath, problems: &mut Problems) {
+    for (name, score) in &thresholds.families {
+        let place = path.key("thresholds").key("families").key(name);
+        if Family::named(name).is_none() {
+            let problem = problems.error(&place, format!("there is no family named `{name}`"));
+            match nearest(name, Family::ALL.iter().map(|family| family.name())) {
+                Some(known) => problem.suggest(format!("did you mean `{known}`?")),
+                None => problem.suggest("`portcullis waf rules --builtin` names them"),
+            }
+        } else if *score == 0 {
+            problems.error(&place, "a score of 0 refuses everything").suggest("write at least 1");
+        }
     }
 }
 

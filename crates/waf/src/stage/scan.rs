@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 
 use super::body_types::{self, Wanted, is_text};
 use super::{findings, generated};
+use crate::builtin::TOO_COMPLEX;
 use crate::engine::{Action, Interruption, Ruleset, Transaction};
 
 /// How a route's requests and their answers are scanned: by each of its rulesets.
@@ -213,6 +214,12 @@ impl Scanning {
         self.runs.iter().any(|run| run.wanted.is_of_content())
     }
 
+    /// Says that an argument conforms to a schema by which it holds no attack: see
+    /// [`Transaction::conforms`](crate::engine::Transaction::conforms).
+    pub fn conforms(&mut self, argument: &[u8]) {
+        self.runs.iter_mut().for_each(|run| run.transaction.conforms(argument));
+    }
+
     /// Runs the rules over the body of the request. What takes long, takes it here.
     pub fn request_body(&mut self, body: &[u8]) {
         for run in &mut self.runs {
@@ -281,6 +288,7 @@ impl Scanning {
     fn reason(&self, interruption: &Interruption) -> Reason {
         match interruption.rule_id {
             0 if interruption.status == StatusCode::PAYLOAD_TOO_LARGE.as_u16() => Reason::BodyTooLarge,
+            TOO_COMPLEX => Reason::TooComplex,
             rule if generated::is_about_reading(rule) => Reason::UnreadableBody,
             _ if self.saw_request && !self.against_request => Reason::ResponseBlocked,
             _ => Reason::AttackDetected,
@@ -303,7 +311,8 @@ fn answer(interruption: &Interruption) -> Option<ScanAnswer> {
     match &interruption.action {
         Action::Deny => {
             let status = status.filter(|status| status.is_client_error() || status.is_server_error())?;
-            let is_usual = status == StatusCode::FORBIDDEN;
+            // The status of the reason, which is not that of an attack.
+            let is_usual = status == StatusCode::FORBIDDEN || interruption.rule_id == TOO_COMPLEX;
             (!is_usual).then_some(ScanAnswer { status, location: None, closes: false })
         }
         Action::Drop => Some(ScanAnswer { status: StatusCode::FORBIDDEN, location: None, closes: true }),

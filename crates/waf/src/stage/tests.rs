@@ -163,6 +163,39 @@ fn what_is_written_for_one_of_several_rulesets_concerns_it_alone() {
     }
 }
 
+/// What a schema says of a value spares the built-in rules a look at it, and nothing else.
+#[test]
+fn what_conforms_to_a_schema_is_not_looked_at() {
+    let body = r#"{"count":"1' or '1'='1","note":"1' or '1'='1"}"#;
+    let judge = |conforming: &[&str]| {
+        let notes = Notes::new(RequestId(7), Timestamp(0));
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", "application/json".parse().unwrap());
+        let view = RequestView {
+            client: SocketAddr::from(([192, 0, 2, 1], 5)),
+            server: SocketAddr::from(([192, 0, 2, 2], 80)),
+            now: SystemTime::UNIX_EPOCH,
+            id: notes.request_id,
+            principal: None,
+            method: "POST",
+            target: b"/",
+            host: b"shop.test",
+            version: Version::HTTP_11,
+            headers: &headers,
+            removed: &[],
+            has_body: true,
+        };
+        let mut scanning = scan("{}").begin(&view).unwrap();
+        conforming.iter().for_each(|name| scanning.conforms(name.as_bytes()));
+        scanning.request_body(body.as_bytes());
+        scanning.outcome()
+    };
+    let refused = Outcome::Refused(Reason::AttackDetected);
+    assert_eq!(judge(&[]), refused);
+    assert_eq!(judge(&["json.count"]), refused);
+    assert_eq!(judge(&["json.count", "json.note"]), Outcome::Passed);
+}
+
 #[test]
 fn ids_are_numbers_or_ranges() {
     for (text, shown) in

@@ -11,7 +11,7 @@ use serde::Deserialize;
 /// Longer lines are no records: the gateway's are at most 56 KiB.
 const LONGEST_LINE: u64 = 1 << 20;
 /// Reasons by which the rules refuse, or would refuse in shadow mode.
-const REASONS: [&str; 2] = ["attack_detected", "response_blocked"];
+const REASONS: [&str; 3] = ["attack_detected", "response_blocked", "too_complex"];
 /// The ids from here on are the gateway's own.
 const GATEWAYS_OWN: u32 = 990_000_000;
 

