@@ -244,7 +244,16 @@ pub fn token(input: &[u8]) {
     let socket = SocketAddr::from(([192, 0, 2, 7], 4000));
     let peer = Peer { socket, client: socket.ip(), secure: true };
     let (method, version) = (Method::GET, Version::HTTP_11);
-    let head = Head { method: &method, host: "a", target: &target, headers: &headers, version, peer, now, certificate: None };
+    let head = Head {
+        method: &method,
+        host: "a",
+        target: &target,
+        headers: &headers,
+        version,
+        peer,
+        now,
+        certificate: None,
+    };
     let (methods, plan) = &*METHODS;
     let mut notes = Notes::new(RequestId(1), now);
     assert!(methods.authenticate(plan, &head, &mut notes).is_err(), "{}", input.escape_ascii());
