@@ -29,7 +29,6 @@ mod tests;
 pub use log::{AuditLog, Unavailable};
 pub use off::OffOr;
 pub use record::{Event, Formatter, LONGEST_LINE, Record};
-pub use rehearsal::Obstacle;
 pub use settings::{
     AuditSettings, Destination, LogSettings, Matches, OnFailure, RawAudit, RawAuditLog, RawRotation,
     Rotation, compile,

@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, AtFlags, CWD, accessat};
+use portcullis_core::Obstacle;
 
 use crate::settings::{AuditSettings, Destination};
 
@@ -16,15 +16,6 @@ impl AuditSettings {
         let Destination::File { path, .. } = &settings.destination else { return None };
         obstacle(path)
     }
-}
-
-/// Why an audit file cannot be opened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Obstacle {
-    /// What is wrong.
-    pub message: String,
-    /// What would be right.
-    pub suggestion: String,
 }
 
 fn obstacle(path: &Path) -> Option<Obstacle> {
@@ -39,7 +30,9 @@ fn obstacle(path: &Path) -> Option<Obstacle> {
             message: format!("the audit file `{shown}` cannot be written: {error}"),
             suggestion: "give the user that runs the gateway the right to read and write it".to_owned(),
         }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => in_folder(&where_created(path)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Obstacle::to_creating("audit file", &where_created(path))
+        }
         Err(error) => Some(Obstacle {
             message: format!("the audit file `{shown}` cannot be reached: {error}"),
             suggestion: "name a file in a folder that the gateway may use".to_owned(),
@@ -51,23 +44,6 @@ fn obstacle(path: &Path) -> Option<Obstacle> {
 fn where_created(path: &Path) -> PathBuf {
     let link = fs::read_link(path).ok();
     link.and_then(|link| Some(path.parent()?.join(link))).unwrap_or_else(|| path.to_owned())
-}
-
-/// Why a new file cannot be created here.
-fn in_folder(path: &Path) -> Option<Obstacle> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let (file, shown) = (path.display(), folder.display());
-    if !folder.is_dir() {
-        return Some(Obstacle {
-            message: format!("the audit file `{file}` cannot be created: there is no folder `{shown}`"),
-            suggestion: format!("make it (`mkdir -p {shown}`), or name another file"),
-        });
-    }
-    let wanted = Access::WRITE_OK | Access::EXEC_OK;
-    accessat(CWD, folder, wanted, AtFlags::EACCESS).err().map(|error| Obstacle {
-        message: format!("the audit file `{file}` cannot be created: {}", io::Error::from(error)),
-        suggestion: format!("give the user that runs the gateway the right to write in `{shown}`"),
-    })
 }
 
 #[cfg(test)]

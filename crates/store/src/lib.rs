@@ -20,5 +20,4 @@ mod settings;
 pub use changes::{Change, News};
 pub use database::{Database, OpenError, StoreError};
 pub use query::{Column, Query, Row, Value};
-pub use rehearsal::Obstacle;
 pub use settings::{RawStore, Store};

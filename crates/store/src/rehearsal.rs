@@ -1,23 +1,14 @@
 //! Whether a database could be opened, found out without changing it.
 
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use rustix::fs::{Access, AtFlags, CWD, accessat};
+use portcullis_core::Obstacle;
 
 use crate::Database;
 use crate::location::Location;
-
-/// Why a database cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Obstacle {
-    /// What is wrong.
-    pub message: String,
-    /// What would be right.
-    pub suggestion: String,
-}
 
 impl Database {
     /// Says why it cannot be opened here and now, if it cannot. Creates nothing and changes no table; a server is asked.
@@ -26,10 +17,17 @@ impl Database {
         if self.is_open() {
             return None;
         }
-        if let Location::Sqlite(file) = self.location()
-            && (!file.exists() || file.is_dir())
-        {
-            return in_folder(file);
+        if let Location::Sqlite(file) = self.location() {
+            if file.is_dir() {
+                let shown = file.display();
+                return Some(Obstacle {
+                    message: format!("the database `{shown}` is a folder"),
+                    suggestion: format!("name a file in it, such as `sqlite://{shown}/state.db`"),
+                });
+            }
+            if !file.exists() {
+                return Obstacle::to_creating("database", file);
+            }
         }
         // A handle of its own: what is tried here must not stay open.
         let trial = Self::new(self.location().clone());
@@ -54,27 +52,4 @@ pub(crate) fn create_private(file: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
     }
-}
-
-/// Why a new file cannot be created here.
-fn in_folder(path: &Path) -> Option<Obstacle> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let (file, shown) = (path.display(), folder.display());
-    if fs::metadata(path).is_ok_and(|found| found.is_dir()) {
-        return Some(Obstacle {
-            message: format!("the database `{file}` is a folder"),
-            suggestion: format!("name a file in it, such as `sqlite://{file}/state.db`"),
-        });
-    }
-    if !folder.is_dir() {
-        return Some(Obstacle {
-            message: format!("the database `{file}` cannot be created: there is no folder `{shown}`"),
-            suggestion: format!("make it (`mkdir -p {shown}`), or name another file"),
-        });
-    }
-    let wanted = Access::WRITE_OK | Access::EXEC_OK;
-    accessat(CWD, folder, wanted, AtFlags::EACCESS).err().map(|error| Obstacle {
-        message: format!("the database `{file}` cannot be created: {}", io::Error::from(error)),
-        suggestion: format!("give the user that runs the gateway the right to write in `{shown}`"),
-    })
 }
