@@ -206,21 +206,11 @@ impl Operator {
     /// regard to ASCII case; `None` when there is no useful such set.
     #[must_use]
     pub fn required(&self) -> Option<Vec<Vec<u8>>> {
-        use OperatorName as Name;
         match (&self.compiled, self.name) {
             (Compiled::Pattern(pattern), _) => pattern.required(),
             (Compiled::Identity(identity), _) => identity.pattern().required(),
             (Compiled::Phrases(phrases), _) => phrases.required(),
-            (
-                Compiled::Text(argument),
-                Name::BeginsWith
-                | Name::Contains
-                | Name::ContainsWord
-                | Name::EndsWith
-                | Name::StrEq
-                | Name::StrMatch,
-            ) if argument.len() > 1 => Some(vec![argument.to_ascii_lowercase()]),
-            _ => None,
+            _ => self.contained().filter(|text| text.len() > 1).map(|text| vec![text.to_ascii_lowercase()]),
         }
     }
 
@@ -251,10 +241,20 @@ impl Operator {
     /// The kinds of bytes that a value must hold to satisfy the operator.
     #[must_use]
     pub fn ways(&self) -> Ways {
-        use OperatorName as Name;
         match (&self.compiled, self.name) {
             (Compiled::Pattern(pattern), _) => pattern.ways().clone(),
             (Compiled::Phrases(phrases), _) => phrases.ways().clone(),
+            _ => match self.contained() {
+                Some(text) => Ways::text(text),
+                None => self.needs().map_or_else(Ways::any, Ways::one_of),
+            },
+        }
+    }
+
+    /// The text that every value that satisfies the operator contains, if there is one.
+    fn contained(&self) -> Option<&[u8]> {
+        use OperatorName as Name;
+        match (&self.compiled, self.name) {
             (
                 Compiled::Text(argument),
                 Name::BeginsWith
@@ -263,8 +263,8 @@ impl Operator {
                 | Name::EndsWith
                 | Name::StrEq
                 | Name::StrMatch,
-            ) => Ways::text(argument),
-            _ => self.needs().map_or_else(Ways::any, Ways::one_of),
+            ) => Some(argument),
+            _ => None,
         }
     }
 }

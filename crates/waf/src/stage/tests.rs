@@ -34,23 +34,29 @@ fn scan(text: &str) -> Scan {
     scan
 }
 
-fn outcome(scan: &Scan, target: &str) -> (Outcome, Notes) {
-    let mut notes = Notes::new(RequestId(7), Timestamp(0));
-    let view = RequestView {
+const REQUEST: RequestId = RequestId(7);
+
+/// `GET target` without a body.
+fn view<'r>(target: &'r str, headers: &'r HeaderMap) -> RequestView<'r> {
+    RequestView {
         client: SocketAddr::from(([192, 0, 2, 1], 5)),
         server: SocketAddr::from(([192, 0, 2, 2], 80)),
         now: SystemTime::UNIX_EPOCH,
-        id: notes.request_id,
+        id: REQUEST,
         principal: None,
         method: "GET",
         target: target.as_bytes(),
         host: b"shop.test",
         version: Version::HTTP_11,
-        headers: &HeaderMap::new(),
+        headers,
         removed: &[],
         has_body: false,
-    };
-    let mut scanning = scan.begin(&view).unwrap();
+    }
+}
+
+fn outcome(scan: &Scan, target: &str) -> (Outcome, Notes) {
+    let mut notes = Notes::new(REQUEST, Timestamp(0));
+    let mut scanning = scan.begin(&view(target, &HeaderMap::new())).unwrap();
     scanning.request_body(b"");
     scanning.finish(&mut notes, Detail::Explanation);
     (scanning.outcome(), notes)
@@ -168,23 +174,9 @@ fn what_is_written_for_one_of_several_rulesets_concerns_it_alone() {
 fn what_conforms_to_a_schema_is_not_looked_at() {
     let body = r#"{"count":"1' or '1'='1","note":"1' or '1'='1"}"#;
     let judge = |conforming: &[&str]| {
-        let notes = Notes::new(RequestId(7), Timestamp(0));
         let mut headers = HeaderMap::new();
         headers.insert("content-type", "application/json".parse().unwrap());
-        let view = RequestView {
-            client: SocketAddr::from(([192, 0, 2, 1], 5)),
-            server: SocketAddr::from(([192, 0, 2, 2], 80)),
-            now: SystemTime::UNIX_EPOCH,
-            id: notes.request_id,
-            principal: None,
-            method: "POST",
-            target: b"/",
-            host: b"shop.test",
-            version: Version::HTTP_11,
-            headers: &headers,
-            removed: &[],
-            has_body: true,
-        };
+        let view = RequestView { method: "POST", has_body: true, ..view("/", &headers) };
         let mut scanning = scan("{}").begin(&view).unwrap();
         conforming.iter().for_each(|name| scanning.conforms(name.as_bytes()));
         scanning.request_body(body.as_bytes());
