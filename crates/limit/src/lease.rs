@@ -5,7 +5,7 @@ use std::time::Duration;
 use portcullis_core::{Digest, Timestamp};
 
 use crate::gcra::Fine;
-use crate::table::Table;
+use crate::table::{Bucket, Table};
 
 /// So long a node keeps tokens that nobody asks for.
 pub(crate) const LEASE: Duration = Duration::from_secs(1);
@@ -39,12 +39,10 @@ impl Leases {
     /// Whether a batch may be fetched: from now on one is on its way.
     pub(crate) fn begin(&self, digest: Digest, now: Timestamp) -> bool {
         let mut bucket = self.0.lock(digest, now.into());
-        let state = if bucket.is_anothers() { Fine::default() } else { bucket.full_at() };
-        let is_live = state.nanos > now.0;
-        if is_live && state.fraction & ON_ITS_WAY != 0 {
+        let tokens = live(&bucket, now).map_or(0, |state| state.fraction);
+        if tokens & ON_ITS_WAY != 0 {
             return false;
         }
-        let tokens = if is_live { state.fraction } else { 0 };
         bucket.fill_at(Fine { nanos: now.plus(LEASE).0, fraction: tokens | ON_ITS_WAY });
         true
     }
@@ -52,8 +50,7 @@ impl Leases {
     /// The batch came, or will not come.
     pub(crate) fn end(&self, digest: Digest, now: Timestamp, tokens: u32) {
         let mut bucket = self.0.lock(digest, now.into());
-        let state = if bucket.is_anothers() { Fine::default() } else { bucket.full_at() };
-        let had = if state.nanos > now.0 { state.fraction & !ON_ITS_WAY } else { 0 };
+        let had = live(&bucket, now).map_or(0, |state| state.fraction & !ON_ITS_WAY);
         bucket
             .fill_at(Fine { nanos: now.plus(LEASE).0, fraction: had.saturating_add(tokens).min(MOST_AHEAD) });
     }
@@ -74,12 +71,14 @@ impl Leases {
         change: impl FnOnce(&mut u32) -> Option<u32>,
     ) -> Option<(u32, Duration)> {
         let mut bucket = self.0.lock(digest, now.into());
-        let Fine { nanos, fraction: mut tokens } = bucket.full_at();
-        if bucket.is_anothers() || nanos <= now.0 {
-            return None;
-        }
+        let Fine { nanos, fraction: mut tokens } = live(&bucket, now)?;
         let left = change(&mut tokens)?;
         bucket.fill_at(Fine { nanos, fraction: tokens });
         Some((left, Duration::from_nanos(nanos - now.0)))
     }
+}
+
+/// The lease in a slot, if it is this key's and has not ended.
+fn live(bucket: &Bucket<'_>, now: Timestamp) -> Option<Fine> {
+    Some(bucket.full_at()).filter(|state| !bucket.is_anothers() && state.nanos > now.0)
 }
