@@ -98,16 +98,10 @@ impl Shared {
         }
     }
 
-    /// Fetches what a request needs. Whether it came shows when the stages run again.
-    pub(crate) async fn fetch(&self, need: &Need, snapshot: &Snapshot) {
-        match need {
-            Need::Authentication(portcullis_authn::Need::Keys(source)) => {
-                let outcome = source.refresh(&*self.fetch, SystemClock.now()).await;
-                self.key_watch.note(source, outcome, &snapshot.metrics);
-            }
-            // Each worker has a link of its own: see `Worker::fetch`.
-            Need::Limits(..) => {}
-        }
+    /// Fetches the keys of `source`, which a request needs. Whether it brought any shows in the source.
+    async fn fetch_keys(&self, source: &KeySource, snapshot: &Snapshot) {
+        let outcome = source.refresh(&*self.fetch, SystemClock.now()).await;
+        self.key_watch.note(source, outcome, &snapshot.metrics);
     }
 
     /// Fetches the keys of `source` if it is time.
@@ -216,7 +210,9 @@ impl Worker {
                 let link = self.link(ask.redis());
                 notes.shared_count = Some(Box::new(ask.send(&link).await));
             }
-            Need::Authentication(_) => self.shared.fetch(need, snapshot).await,
+            Need::Authentication(portcullis_authn::Need::Keys(source)) => {
+                self.shared.fetch_keys(source, snapshot).await;
+            }
         }
     }
 
