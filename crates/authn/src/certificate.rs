@@ -5,7 +5,6 @@
 //! [`CertificateFault`] here, and no method of authentication names anybody by it.
 
 use std::collections::HashSet;
-use std::fmt::Write as _;
 
 use aws_lc_rs::digest;
 use portcullis_core::{CertificateDetails, CertificateFault, ClientCertificate, Timestamp};
@@ -16,6 +15,7 @@ use x509_parser::prelude::FromDer;
 use x509_parser::time::ASN1Time;
 use x509_parser::x509::{AttributeTypeAndValue, X509Name};
 
+use crate::hexadecimal::hexadecimal;
 use spiffe::SpiffeId;
 
 pub(crate) mod spiffe;
@@ -62,14 +62,6 @@ pub fn read(der: &[u8]) -> Result<CertificateDetails, CertificateFault> {
 
 fn moment(time: ASN1Time) -> Timestamp {
     Timestamp(u64::try_from(time.timestamp()).unwrap_or(0).saturating_mul(1_000_000_000))
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 fn alternative_names(

@@ -14,6 +14,7 @@ mod cache;
 pub mod certificate;
 mod challenge;
 mod fault;
+mod hexadecimal;
 pub mod jwt;
 mod method;
 mod plan;

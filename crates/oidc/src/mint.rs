@@ -95,12 +95,7 @@ impl SigningKey {
     /// # Errors
     /// When `algorithm` is not an HMAC algorithm.
     pub fn from_secret(secret: &[u8], algorithm: Algorithm) -> Result<Self, MintError> {
-        let hash = match algorithm {
-            Algorithm::Hs256 => hmac::HMAC_SHA256,
-            Algorithm::Hs384 => hmac::HMAC_SHA384,
-            Algorithm::Hs512 => hmac::HMAC_SHA512,
-            _ => return Err(MintError::WrongKey),
-        };
+        let hash = algorithm.hmac().ok_or(MintError::WrongKey)?;
         Ok(Self { algorithm, key: Key::Secret(Box::new(hmac::Key::new(hash, secret))) })
     }
 
@@ -115,7 +110,20 @@ impl SigningKey {
     /// # Errors
     /// When the claims are not JSON.
     pub fn mint(&self, kid: Option<&str>, claims: &impl Serialize) -> Result<String, MintError> {
-        let mut header = json!({ "alg": self.algorithm.name(), "typ": "JWT" });
+        self.mint_as("JWT", kid, claims)
+    }
+
+    /// A token with `claims` whose `typ` is `kind`.
+    ///
+    /// # Errors
+    /// When the claims are not JSON.
+    pub fn mint_as(
+        &self,
+        kind: &str,
+        kid: Option<&str>,
+        claims: &impl Serialize,
+    ) -> Result<String, MintError> {
+        let mut header = json!({ "alg": self.algorithm.name(), "typ": kind });
         if let (Some(kid), Some(members)) = (kid, header.as_object_mut()) {
             members.insert("kid".to_owned(), Value::from(kid));
         }

@@ -7,6 +7,8 @@ use portcullis_core::Secret;
 
 use super::{LONGEST_ID, PREFIX, is_id};
 
+use crate::hexadecimal::hexadecimal;
+
 /// A new key: shown once to whoever will hold it, and its hash for the configuration.
 #[derive(Debug)]
 pub struct GeneratedKey {
@@ -39,6 +41,5 @@ pub fn generate(id: &str) -> Result<GeneratedKey, GenerateError> {
     rand::fill(&mut secret).map_err(|_| GenerateError::NoRandomness)?;
     let key = format!("{PREFIX}{id}_{}", URL_SAFE_NO_PAD.encode(secret));
     let hash = digest::digest(&digest::SHA256, key.as_bytes());
-    let digits: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(GeneratedKey { key: Secret::new(key), hash: format!("sha256:{digits}") })
+    Ok(GeneratedKey { key: Secret::new(key), hash: format!("sha256:{}", hexadecimal(hash.as_ref())) })
 }

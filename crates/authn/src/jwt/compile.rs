@@ -11,7 +11,7 @@ use super::{JwtMethod, MAX_LEEWAY, RawJwt, RawKeys, TokenHeader};
 use crate::method::{Compiling, MethodId};
 
 /// A header section is not larger anywhere.
-const LARGEST_TOKEN: ByteSize = ByteSize::kib(64);
+pub(super) const LARGEST_TOKEN: ByteSize = ByteSize::kib(64);
 
 impl JwtMethod {
     /// Checks what is written; `None` if something is missing without which no token can be verified.

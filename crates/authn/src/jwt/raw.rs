@@ -58,11 +58,11 @@ pub enum RawKeys {
     Secret(Secret),
 }
 
-fn default_types() -> Vec<String> {
+pub(super) fn default_types() -> Vec<String> {
     vec!["JWT".to_owned(), "at+jwt".to_owned()]
 }
 
-const fn default_leeway() -> Period {
+pub(super) const fn default_leeway() -> Period {
     Period::secs(30)
 }
 

@@ -1,27 +1,21 @@
 //! One token, verified by hand: what the gateway would say of it, without a gateway.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use portcullis_core::Timestamp;
 use portcullis_oidc::{Algorithm, KeySet};
 use serde_json::{Map, Value};
 
-use super::claims;
-use super::token::{Parts, Token};
+use super::compile::LARGEST_TOKEN;
+use super::token::{Parts, Token, media_type};
+use super::{claims, raw};
 use crate::fault::Fault;
 use crate::json;
-
-/// The longest token that is read, in bytes.
-const MAX_TOKEN: usize = 64 << 10;
 
 /// The most signatures of one token: each costs a verification.
 const MAX_SIGNATURES: usize = 8;
 
-/// The tolerance for clocks that disagree: what methods of the configuration have unless they say otherwise.
-const LEEWAY: Duration = Duration::from_secs(30);
-
-/// By what a token is verified.
+/// By what a token is verified; for the rest, what methods of the configuration have unless they say otherwise.
 #[derive(Debug)]
 pub struct Verification {
     /// The keys, each of which is for the algorithms of its kind alone.
@@ -61,7 +55,7 @@ impl Verification {
     }
 
     fn check(&self, text: &[u8], now: Timestamp) -> Result<Content, Fault> {
-        if text.len() > MAX_TOKEN {
+        if text.len() as u64 > LARGEST_TOKEN.0 {
             return Err(Fault::token("too_long"));
         }
         if text.first() != Some(&b'{') {
@@ -95,7 +89,7 @@ impl Verification {
             let content = token.content()?;
             return Ok(json::object(&content).map_or(Content::Bytes(content), Content::Claims));
         }
-        if !["jwt", "at+jwt"].contains(&token.kind.as_str()) {
+        if !raw::default_types().iter().any(|accepted| media_type(accepted) == token.kind) {
             return Err(Fault::token("type"));
         }
         let claims = token.claims()?;
@@ -106,7 +100,7 @@ impl Verification {
             claims::is_for(&claims, std::slice::from_ref(audience))?;
         }
         claims::subject(&claims)?;
-        claims::check_times(&claims, LEEWAY, now)?;
+        claims::check_times(&claims, raw::default_leeway().0, now)?;
         Ok(Content::Claims(claims))
     }
 }

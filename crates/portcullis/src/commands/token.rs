@@ -145,16 +145,7 @@ fn in_json(bytes: Vec<u8>) -> Value {
 impl Mint {
     fn run(&self) -> anyhow::Result<ExitCode> {
         let key = self.read_key()?;
-        let mut header = Map::from_iter([
-            ("alg".to_owned(), key.algorithm().name().into()),
-            ("typ".to_owned(), self.typ.as_str().into()),
-        ]);
-        if let Some(kid) = &self.kid {
-            header.insert("kid".to_owned(), kid.as_str().into());
-        }
-        let claims = serde_json::to_vec(&self.claims()?)?;
-        let token = key.sign(&serde_json::to_vec(&header)?, &claims)?;
-        output::line(&token)?;
+        output::line(&key.mint_as(&self.typ, self.kid.as_deref(), &self.claims()?)?)?;
         Ok(ExitCode::SUCCESS)
     }
 
