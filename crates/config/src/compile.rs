@@ -199,7 +199,13 @@ impl Compiler<'_> {
             Authorization::check_syntax(&raw.authorization, folder, &place, self.problems);
             None
         };
-        let mut rulesets = Rulesets::compile(&raw.rulesets, folder, &root.key("rulesets"), self.problems);
+        let mut rulesets = Rulesets::compile(
+            &raw.rulesets,
+            folder,
+            &root.key("rulesets"),
+            self.problems,
+            previous.map(|previous| &previous.rulesets),
+        );
         let mut parts = Parts {
             authentication: &authentication,
             limits: &limits,
@@ -238,6 +244,7 @@ impl Compiler<'_> {
             authentication,
             authorization: authorization?,
             limits,
+            rulesets: rulesets.keep(),
             audit: Arc::new(AuditLog::off()),
             scan_detail: match raw.audit.matches() {
                 Matches::Masked => Detail::Record,

@@ -78,6 +78,7 @@ const fn is_failure(reason: Reason) -> bool {
             | Reason::Overloaded
             | Reason::UpstreamFailed
             | Reason::AnswerNotRedactable
+            | Reason::UnreadableAnswer
             | Reason::UpstreamUnavailable
             | Reason::UpstreamTimeout
             | Reason::ClientGone

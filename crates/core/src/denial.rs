@@ -129,6 +129,8 @@ reasons! {
     UnreadableBody = 400, "unreadable_body", "The request body cannot be read.";
     /// A rule of the scanner refuses the service's answer.
     ResponseBlocked = 403, "response_blocked", "The answer is not permitted.";
+    /// The scanner cannot decode the service's answer: what its rules do not see must not pass.
+    UnreadableAnswer = 502, "unreadable_answer", "The service's answer cannot be passed on.";
     /// The gateway itself is full.
     Overloaded = 503, "overloaded", "The gateway cannot take more requests at the moment.";
     /// The upstream refused or dropped the connection, or spoke no HTTP.

@@ -11,7 +11,7 @@ use portcullis_core::{Mode, RouteId, ServiceId, Timestamp};
 use portcullis_harden::Hardening;
 use portcullis_limit::{LimitId, Limits};
 use portcullis_store::Store;
-use portcullis_waf::stage::{Detail, Scan};
+use portcullis_waf::stage::{Detail, KeptRulesets, Scan};
 
 use crate::metrics::{Metrics, TargetId};
 use crate::receive::Ingress;
@@ -51,6 +51,8 @@ pub struct Snapshot {
     pub authorization: Authorization,
     /// How often.
     pub limits: Limits,
+    /// What the scanner loaded, for the configuration that follows.
+    pub rulesets: KeptRulesets,
     /// The record.
     pub audit: Arc<AuditLog>,
     /// How much it says about what the scanner's rules matched.

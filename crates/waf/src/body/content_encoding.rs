@@ -1,5 +1,6 @@
 //! `Content-Encoding` of bodies, so that the rules see what the server will see.
 
+use std::borrow::Cow;
 use std::io::{ErrorKind, Read};
 
 use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
@@ -59,29 +60,13 @@ pub fn decode(
     if input.is_empty() {
         return Ok(());
     }
-    let mut codings = Vec::new();
-    for name in encodings.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
-        match name.to_ascii_lowercase().as_slice() {
-            b"" | b"identity" => continue,
-            b"gzip" | b"x-gzip" => codings.push(Coding::Gzip),
-            b"deflate" => codings.push(Coding::Deflate),
-            _ => {
-                // Enough to recognise it by.
-                let shown = name.get(..32).unwrap_or(name);
-                return Err(DecodeError::Unsupported(String::from_utf8_lossy(shown).into_owned()));
-            }
-        }
-        if codings.len() > limits.layers {
-            return Err(DecodeError::TooManyLayers(limits.layers));
-        }
-    }
+    let mut codings = codings(encodings, limits.layers)?;
     let ratio = input.len().saturating_mul(limits.ratio).max(MODEST);
     let (limit, error) = if ratio < limits.output {
         (ratio, DecodeError::Ratio(limits.ratio))
     } else {
         (limits.output, DecodeError::TooLarge(limits.output))
     };
-    // The last coding was applied last, RFC 9110, section 8.4.
     let Some(outermost) = codings.pop() else {
         if input.len() > limits.output {
             return Err(DecodeError::TooLarge(limits.output));
@@ -95,6 +80,53 @@ pub fn decode(
         layer(coding, &encoded, limit, &error, out)?;
     }
     Ok(())
+}
+
+/// Decodes the first `limit` bytes of what `input` stands for, and says whether that is all of it. `is_whole` tells whether
+/// `input` is all that was sent: only then is a sudden end an error.
+///
+/// # Errors
+/// A coding that is not supported, or data that is not valid in it.
+pub fn decode_beginning(
+    encodings: &[u8],
+    input: &[u8],
+    is_whole: bool,
+    limit: usize,
+) -> Result<(Vec<u8>, bool), DecodeError> {
+    let mut codings = codings(encodings, DecodingLimits::default().layers)?;
+    let (mut encoded, mut is_whole) = (Cow::Borrowed(input), is_whole);
+    while let Some(coding) = codings.pop().filter(|_| !encoded.is_empty()) {
+        let mut decoded = Vec::new();
+        match layer(coding, &encoded, limit, &DecodeError::TooLarge(limit), &mut decoded) {
+            Ok(()) => {}
+            Err(DecodeError::TooLarge(_)) => is_whole = false,
+            Err(DecodeError::Truncated(_)) if !is_whole => {}
+            Err(error) => return Err(error),
+        }
+        encoded = decoded.into();
+    }
+    Ok((encoded.into_owned(), is_whole))
+}
+
+/// The codings of a body, the outermost last: it was applied last, RFC 9110, section 8.4.
+fn codings(encodings: &[u8], most: usize) -> Result<Vec<Coding>, DecodeError> {
+    let mut codings = Vec::new();
+    for name in encodings.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+        match name.to_ascii_lowercase().as_slice() {
+            b"" | b"identity" => continue,
+            b"gzip" | b"x-gzip" => codings.push(Coding::Gzip),
+            b"deflate" => codings.push(Coding::Deflate),
+            _ => {
+                // Enough to recognise it by.
+                let shown = name.get(..32).unwrap_or(name);
+                return Err(DecodeError::Unsupported(String::from_utf8_lossy(shown).into_owned()));
+            }
+        }
+        if codings.len() > most {
+            return Err(DecodeError::TooManyLayers(most));
+        }
+    }
+    Ok(codings)
 }
 
 fn layer(
@@ -234,6 +266,26 @@ mod tests {
         let nested = gzip(&bomb);
         assert!(decode(b"gzip,gzip", &nested, &limits, &mut out).is_err());
         assert_eq!(decoded("gzip", &gzip(&[0; 60_000])).unwrap().len(), 60_000);
+    }
+
+    /// Of an answer that was cut, or that is longer than is looked at, the beginning is decoded.
+    #[test]
+    fn beginnings() {
+        let text: Vec<u8> = (0..40_000_u32).flat_map(|number| number.to_le_bytes()).collect();
+        let whole = gzip(&text);
+        let twice = zlib(&whole);
+        assert_eq!(decode_beginning(b"gzip", &whole, true, 1 << 20), Ok((text.clone(), true)));
+        assert_eq!(decode_beginning(b"", &text, false, 1 << 20), Ok((text.clone(), false)));
+        assert_eq!(decode_beginning(b"gzip", b"", true, 9), Ok((Vec::new(), true)));
+        assert_eq!(decode_beginning(b"gzip", &whole, true, 100), Ok((text[..100].to_vec(), false)));
+        for (encodings, encoded) in [("gzip", &whole), ("gzip, deflate", &twice)] {
+            let cut = &encoded[..encoded.len() / 2];
+            let (begins, is_whole) = decode_beginning(encodings.as_bytes(), cut, false, 1 << 20).unwrap();
+            assert!(!is_whole && begins.len() > 1000 && text.starts_with(&begins), "{encodings}");
+            assert!(decode_beginning(encodings.as_bytes(), cut, true, 1 << 20).is_err(), "{encodings}");
+        }
+        assert!(decode_beginning(b"br", b"x", true, 9).is_err());
+        assert!(decode_beginning(b"gzip", b"this is no gzip at all", false, 9).is_err());
     }
 
     proptest! {

@@ -1,7 +1,7 @@
 //! Persistent collections: variables of an address, a session, a user that outlive the request.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use crate::seclang::Variable;
@@ -15,7 +15,13 @@ const MOST_VARIABLES: usize = 256;
 /// How long a name or a value may be, bytes.
 const LONGEST: usize = 4096;
 
-/// The persistent collections of a ruleset, in memory.
+/// The persistent collections (`IP`, `SESSION`, `GLOBAL` and so on) of one or several rulesets, in memory and bounded. Clones are
+/// the same collections: rulesets that are loaded with one of them count together, and whoever keeps one while rules are loaded
+/// anew loses nothing.
+#[derive(Debug, Clone, Default)]
+pub struct PersistentCollections(pub(crate) Arc<Collections>);
+
+/// What is in them.
 #[derive(Debug, Default)]
 pub(crate) struct Collections {
     entries: Mutex<HashMap<Key, Collection>>,

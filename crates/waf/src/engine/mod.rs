@@ -12,6 +12,7 @@ mod expand;
 mod hits;
 mod items;
 mod memo;
+mod origin;
 mod prefilter;
 mod program;
 mod report;
@@ -24,10 +25,12 @@ mod transformed;
 mod tx;
 mod working;
 
+pub use collections::PersistentCollections;
 pub use report::{MatchedValue, Printable, RuleMatch};
 pub use ruleset::{Builder, LoadError, RuleSummary, Ruleset};
 pub use settings::Settings;
 pub use transaction::Transaction;
+pub(crate) use transaction::UNREADABLE;
 
 /// A rule ended the transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +58,7 @@ pub enum Action {
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) program: program::Program,
-    pub(crate) collections: collections::Collections,
+    pub(crate) collections: PersistentCollections,
     /// The built-in ruleset, if it runs beside the rules.
     pub(crate) detector: Option<crate::builtin::Detector>,
     /// States of transactions that ended, for those to come.

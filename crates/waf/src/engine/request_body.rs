@@ -99,14 +99,19 @@ pub(crate) fn read(
 
 /// Removes the content codings of the body; false when there are none.
 fn decode(fields: &Pairs, body: &[u8], decoded: &mut Vec<u8>) -> Result<bool, String> {
-    let mut encodings = values(fields, b"content-encoding");
-    let Some(first) = encodings.next() else { return Ok(false) };
-    // RFC 9110 section 5.3: several fields are one list.
-    let list = encodings.fold(Cow::Borrowed(first), |list, more| [&list, more].join(&b',').into());
+    let Some(list) = encodings(fields) else { return Ok(false) };
     decoded.clear();
     content_encoding::decode(&list, body, &DecodingLimits::default(), decoded)
         .map(|()| true)
         .map_err(|error| error.to_string())
+}
+
+/// The content codings that a head tells of, if it does.
+pub(super) fn encodings(fields: &Pairs) -> Option<Cow<'_, [u8]>> {
+    let mut encodings = values(fields, b"content-encoding");
+    let first = encodings.next()?;
+    // RFC 9110 section 5.3: several fields are one list.
+    Some(encodings.fold(Cow::Borrowed(first), |list, more| [&list, more].join(&b',').into()))
 }
 
 /// The processor that a rule chose, or that the `Content-Type` asks for.

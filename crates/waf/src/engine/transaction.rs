@@ -1,10 +1,11 @@
 //! One request and its response on their way through the rules.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::body::{cookies, urlencoded};
+use crate::body::{content_encoding, cookies, urlencoded};
 use crate::builtin::Detector;
 use crate::pairs::Pairs;
 use crate::seclang::{BodyLimitAction, BodyProcessorName, EngineMode};
@@ -249,26 +250,46 @@ impl Transaction {
             .then_some(settings.response_body_limit)
     }
 
-    /// Runs phase 4.
+    /// Runs phase 4. A body with a `Content-Encoding` is decoded for the rules; one that cannot be is refused with 502, since
+    /// they would not see what the client will.
     pub fn response_body(&mut self, body: &[u8]) -> Option<Interruption> {
-        if let Some(limit) = self.wants_response_body() {
-            let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-            let reject = self.loaded.program.settings.response_body_limit_action == BodyLimitAction::Reject;
-            if body.len() > limit {
-                self.set(Base::OutboundDataError, b"1");
-                if reject {
-                    let pooled = self.state.as_deref_mut()?;
-                    pooled.state.interrupt(0, 500, super::Action::Deny);
-                    if pooled.state.interruption.is_some() {
-                        return pooled.state.interruption.clone();
-                    }
-                }
+        let fault = self.wants_response_body().and_then(|limit| {
+            self.read_response_body(body, usize::try_from(limit).unwrap_or(usize::MAX)).err()
+        });
+        if let Some(status) = fault {
+            let pooled = self.state.as_deref_mut()?;
+            pooled.state.interrupt(0, status, super::Action::Deny);
+            if pooled.state.interruption.is_some() {
+                return pooled.state.interruption.clone();
             }
-            self.set(Base::ResponseBody, body.get(..limit).unwrap_or(body));
         }
         let interruption = self.run(3);
         self.rest();
         interruption
+    }
+
+    /// Makes the body, or its beginning, `RESPONSE_BODY`. Fails with the status of the refusal.
+    fn read_response_body(&mut self, body: &[u8], limit: usize) -> Result<(), u16> {
+        let Some(pooled) = self.state.as_deref_mut() else { return Ok(()) };
+        let Pooled { state, fields_of_response: fields, .. } = pooled;
+        let mut is_whole = body.len() <= limit;
+        let decoded = match request_body::encodings(fields) {
+            None => Cow::Borrowed(body),
+            Some(encodings) => {
+                let decoded = content_encoding::decode_beginning(&encodings, body, is_whole, limit);
+                let (decoded, is_all) = decoded.map_err(|_| UNREADABLE)?;
+                is_whole = is_all;
+                Cow::Owned(decoded)
+            }
+        };
+        state.items.set(Base::ResponseBody, decoded.get(..limit).unwrap_or(&decoded));
+        if !is_whole {
+            state.items.set(Base::OutboundDataError, b"1");
+            if self.loaded.program.settings.response_body_limit_action == BodyLimitAction::Reject {
+                return Err(TOO_LONG);
+            }
+        }
+        Ok(())
     }
 
     /// Runs phase 5, logging, which no interruption stops.
@@ -353,7 +374,7 @@ impl Transaction {
         });
         Run {
             program: &self.loaded.program,
-            collections: &self.loaded.collections,
+            collections: &self.loaded.collections.0,
             memos: &self.loaded.memos,
             state: &mut pooled.state,
         }
@@ -385,6 +406,11 @@ impl Drop for Transaction {
         }
     }
 }
+
+/// An answer that is longer than the rules may see.
+const TOO_LONG: u16 = 500;
+/// An answer that cannot be decoded.
+pub(crate) const UNREADABLE: u16 = 502;
 
 /// What held more than this is not kept: a few large bodies are not to pin memory.
 const LARGEST_KEPT: usize = 1 << 20;

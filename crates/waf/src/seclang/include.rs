@@ -97,7 +97,7 @@ fn matches(pattern: &str, name: &str) -> bool {
 }
 
 /// The bytes of a regular file of bounded size.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
     let cannot = |error: std::io::Error| format!("the file cannot be read: {error}");
     // Asked before it is opened: opening a pipe would wait for its writer.
     if !path.metadata().map_err(cannot)?.is_file() {

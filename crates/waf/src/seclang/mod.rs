@@ -25,5 +25,6 @@ mod tests;
 
 pub use ast::*;
 pub use diagnostic::{Blame, Diagnostic, Errors, Place, Report};
+pub(crate) use include::read as read_file;
 pub use parser::{Loaded, Parser};
 pub use template::TemplateError;

@@ -22,5 +22,5 @@ pub use raw::{
     RawExclusion, RawRefinedRuleset, RawRouteRuleset, RawRouteRulesets, RawRouteThresholds, RawRuleset,
     RawScan, RawThresholds, RuleIds, TooComplex,
 };
-pub use rulesets::Rulesets;
+pub use rulesets::{KeptRulesets, Rulesets};
 pub use scan::{Detail, Outcome, RequestView, Scan, Scanning};

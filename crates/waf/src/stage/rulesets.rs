@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use portcullis_core::problem::nearest;
 use portcullis_core::{ConfigFolder, KeyPath, Mode, Problems};
@@ -12,7 +13,7 @@ use super::raw::{
 };
 use super::scan::{Plan, Scan};
 use crate::builtin::{Detector, Family, Settings};
-use crate::engine::{LoadError, Ruleset};
+use crate::engine::{LoadError, PersistentCollections, Ruleset};
 
 /// The name of the rules that come with the gateway.
 pub(super) const BUILTIN: &str = "builtin";
@@ -25,10 +26,22 @@ pub struct Rulesets {
     /// Where the rules that come with the gateway stand among the definitions.
     builtin: usize,
     compiled: HashMap<Combination, Option<Ruleset>>,
+    /// Those of the configuration that is in force.
+    earlier: KeptRulesets,
+    /// The persistent collections of each ruleset, by its name: those of the configuration in force go on.
+    collections: HashMap<String, PersistentCollections>,
 }
 
 /// A ruleset, and what a route sets.
 type Combination = (usize, Refinement);
+
+/// What of the rulesets of a configuration is kept for the one that follows it: rules that did not change are not compiled
+/// again, and persistent collections go on. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct KeptRulesets {
+    compiled: Arc<HashMap<(String, Refinement), Ruleset>>,
+    collections: HashMap<String, PersistentCollections>,
+}
 
 /// A ruleset as a route wants it.
 #[derive(Debug)]
@@ -60,7 +73,9 @@ impl Rulesets {
         folder: &ConfigFolder,
         path: &KeyPath,
         problems: &mut Problems,
+        earlier: Option<&KeptRulesets>,
     ) -> Self {
+        let earlier = earlier.cloned().unwrap_or_default();
         let mut definitions: Vec<Definition> = Vec::new();
         for (index, raw) in raw.iter().enumerate() {
             let path = path.index(index);
@@ -100,7 +115,24 @@ impl Rulesets {
             is_told: false,
             is_checked: true,
         });
-        Self { definitions, builtin, compiled: HashMap::new() }
+        let collections = definitions
+            .iter()
+            .map(|definition| {
+                let kept = earlier.collections.get(&definition.name);
+                (definition.name.clone(), kept.cloned().unwrap_or_default())
+            })
+            .collect();
+        Self { definitions, builtin, compiled: HashMap::new(), earlier, collections }
+    }
+
+    /// What the configuration that follows may use.
+    #[must_use]
+    pub fn keep(self) -> KeptRulesets {
+        let Self { definitions, compiled, collections, .. } = self;
+        let compiled = compiled.into_iter().filter_map(|((number, refinement), ruleset)| {
+            Some(((definitions.get(number)?.name.clone(), refinement), ruleset?))
+        });
+        KeptRulesets { compiled: Arc::new(compiled.collect()), collections }
     }
 
     /// The names of all rulesets, in the order of the configuration.
@@ -244,27 +276,36 @@ impl Rulesets {
         if let Some(compiled) = self.compiled.get(&combination) {
             return compiled.clone();
         }
+        let (_, refinement) = &combination;
+        let earlier = self.earlier.compiled.get(&(definition.name.clone(), refinement.clone()));
         let compiled = if number == self.builtin {
-            definition.load_builtin(&combination.1, problems)
+            // Nothing outside of the gateway has a part in it.
+            earlier.cloned().or_else(|| definition.load_builtin(refinement, problems))
         } else {
-            definition.load(&combination.1, problems)
+            let collections = self.collections.get(&definition.name).cloned().unwrap_or_default();
+            definition.load(refinement, collections, earlier, problems)
         };
         self.compiled.insert(combination, compiled.clone());
         compiled
     }
 
     fn check(&mut self, number: usize, problems: &mut Problems) {
-        if let Some(definition) = self.definitions.get_mut(number).filter(|definition| !definition.is_checked)
-        {
+        if let Some(definition) = self.definitions.get(number).filter(|definition| !definition.is_checked) {
             let refinement = definition.refinement.clone();
-            let _ruleset = definition.load(&refinement, problems);
+            let _ruleset = self.ruleset(number, refinement, problems);
         }
     }
 }
 
 impl Definition {
     /// Loads the rules. What is wrong with them is told once.
-    fn load(&mut self, refinement: &Refinement, problems: &mut Problems) -> Option<Ruleset> {
+    fn load(
+        &mut self,
+        refinement: &Refinement,
+        collections: PersistentCollections,
+        earlier: Option<&Ruleset>,
+        problems: &mut Problems,
+    ) -> Option<Ruleset> {
         let is_first = !std::mem::replace(&mut self.is_checked, true);
         if self.is_told {
             return None;
@@ -275,7 +316,8 @@ impl Definition {
         let loaded = with_files
             .text_in(inline.as_str(), &self.rules, &self.folder)
             .text("(exclusions)", generated::after(refinement))
-            .build();
+            .collections(collections)
+            .build_or_reuse(earlier);
         match loaded {
             Ok(ruleset) => {
                 for warning in ruleset.warnings().iter().filter(|_| is_first) {

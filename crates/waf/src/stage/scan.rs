@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use super::body_types::{self, Wanted, is_text};
 use super::{findings, generated};
 use crate::builtin::TOO_COMPLEX;
-use crate::engine::{Action, Interruption, Ruleset, Transaction};
+use crate::engine::{Action, Interruption, Ruleset, Transaction, UNREADABLE};
 
 /// How a route's requests and their answers are scanned: by each of its rulesets.
 #[derive(Debug, Clone, Default)]
@@ -136,6 +136,11 @@ impl Scan {
     #[must_use]
     pub fn reads_answers(&self) -> bool {
         self.plans.iter().any(|plan| plan.ruleset.settings().response_body_access)
+    }
+
+    #[cfg(test)]
+    pub(super) fn ruleset(&self, index: usize) -> Ruleset {
+        self.plans[index].ruleset.clone()
     }
 
     /// Runs the rules over the head of a request; nothing if there are none.
@@ -288,6 +293,7 @@ impl Scanning {
     fn reason(&self, interruption: &Interruption) -> Reason {
         match interruption.rule_id {
             0 if interruption.status == StatusCode::PAYLOAD_TOO_LARGE.as_u16() => Reason::BodyTooLarge,
+            0 if interruption.status == UNREADABLE => Reason::UnreadableAnswer,
             TOO_COMPLEX => Reason::TooComplex,
             rule if generated::is_about_reading(rule) => Reason::UnreadableBody,
             _ if self.saw_request && !self.against_request => Reason::ResponseBlocked,

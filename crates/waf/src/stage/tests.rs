@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use http::{HeaderMap, Version};
 use portcullis_core::{ConfigFolder, KeyPath, Mode, Notes, Problems, Reason, RequestId, Timestamp};
 
-use super::{Detail, Outcome, RawExclusion, RawRuleset, RawScan, RequestView, Rulesets, Scan};
+use super::{Detail, KeptRulesets, Outcome, RawExclusion, RawRuleset, RawScan, RequestView, Rulesets, Scan};
 
 const RULES: &str =
     "SecRule ARGS \"@rx evil\" \"id:1,phase:2,deny,log,t:none,t:lowercase,msg:'Evil',tag:'bad'\"";
@@ -15,16 +15,19 @@ fn raw(text: &str) -> RawScan {
     serde_json::from_str(text).unwrap()
 }
 
-fn rulesets(problems: &mut Problems) -> Rulesets {
-    let mine = RawRuleset {
+fn mine() -> RawRuleset {
+    RawRuleset {
         name: "mine".to_owned(),
         files: Vec::new(),
         rules: RULES.to_owned(),
         paranoia: None,
         thresholds: Default::default(),
         exclude: Vec::new(),
-    };
-    Rulesets::compile(&[mine], &ConfigFolder::new(""), &KeyPath::root().key("rulesets"), problems)
+    }
+}
+
+fn rulesets(problems: &mut Problems) -> Rulesets {
+    Rulesets::compile(&[mine()], &ConfigFolder::new(""), &KeyPath::root().key("rulesets"), problems, None)
 }
 
 fn scan(text: &str) -> Scan {
@@ -196,5 +199,39 @@ fn ids_are_numbers_or_ranges() {
         let read = serde_json::from_str::<RawExclusion>(&format!(r#"{{"rule":{text}}}"#));
         let read = read.ok().and_then(|exclusion| exclusion.rule).map(|ids| ids.to_string());
         assert_eq!(read.as_deref(), shown, "{text}");
+    }
+}
+
+/// A reload compiles what changed: the rules, a file that they name, or what a route makes of them.
+#[test]
+fn rules_that_did_not_change_are_not_compiled_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("words", "evil\nbad\n");
+    write("included.conf", "SecAction \"id:3,phase:1,pass,nolog\"\n");
+    let load = |rules: &str, route: &str, earlier: Option<&KeptRulesets>| {
+        let mine = RawRuleset { rules: rules.to_owned(), ..mine() };
+        let (path, mut problems) = (KeyPath::root(), Problems::default());
+        let place = path.key("rulesets");
+        let config = ConfigFolder::new(folder.path());
+        let mut rulesets = Rulesets::compile(&[mine], &config, &place, &mut problems, earlier);
+        let scan = rulesets.scan(&raw(route), &path, true, &mut problems);
+        let builtin = rulesets.scan(&raw("{}"), &path, true, &mut problems);
+        assert!(problems.is_empty(), "{problems:?}");
+        (scan.ruleset(0), builtin.ruleset(0), rulesets.keep())
+    };
+    let rules = "Include included.conf\nSecRule ARGS \"@pmFromFile words\" \"id:1,phase:2,deny\"\n";
+    let route = r#"{"ruleset":"mine"}"#;
+    let (first, builtin, kept) = load(rules, route, None);
+    let (same, same_builtin, kept_again) = load(rules, route, Some(&kept));
+    assert!(first.is_same(&same) && builtin.is_same(&same_builtin));
+    assert!(first.is_same(&load(rules, route, Some(&kept_again)).0), "and so on");
+    let other = format!("{rules}SecAction \"id:4,phase:1,pass,nolog\"");
+    assert!(!first.is_same(&load(&other, route, Some(&kept)).0));
+    assert!(!first.is_same(&load(rules, r#"{"ruleset":"mine","mode":"shadow"}"#, Some(&kept)).0));
+    for (name, text) in [("words", "evil\n"), ("included.conf", "SecAction \"id:5,phase:1,pass,nolog\"\n")] {
+        let (before, _, kept) = load(rules, route, Some(&kept));
+        write(name, text);
+        assert!(!before.is_same(&load(rules, route, Some(&kept)).0), "{name}");
     }
 }

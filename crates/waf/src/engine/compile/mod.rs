@@ -7,6 +7,8 @@ mod rule;
 mod specialise;
 mod texts;
 
+use std::cell::RefCell;
+
 use crate::operator::Operator;
 use crate::pattern::Ways;
 use crate::seclang::{Action, Directive, Document, Located, Span, Target, Variable};
@@ -15,6 +17,7 @@ use super::bits::BitSet;
 use super::chains::{ChainId, Chains};
 use super::detect::{Exclusion, Which};
 use super::items::Base;
+use super::origin::DataFile;
 use super::prefilter::{Filtered, Needs, Prefilter};
 use super::program::{self, Program, Rule, RuleOperator, Selector};
 use super::settings::Settings;
@@ -29,8 +32,9 @@ pub(crate) struct Problem {
     pub(crate) message: String,
 }
 
-/// Compiles all directives of `document`, or tells everything that is wrong with them.
-pub(crate) fn compile(document: &Document) -> Result<Program, Vec<Problem>> {
+/// Compiles all directives of `document`, or tells everything that is wrong with them. The data files that they name come
+/// beside the program.
+pub(crate) fn compile(document: &Document) -> Result<(Program, Vec<DataFile>), Vec<Problem>> {
     let mut compilation = Compilation {
         document,
         settings: Settings::default(),
@@ -170,7 +174,7 @@ impl Compilation<'_> {
             .ok()
     }
 
-    fn finish(mut self) -> Result<Program, Vec<Problem>> {
+    fn finish(mut self) -> Result<(Program, Vec<DataFile>), Vec<Problem>> {
         let layout = self.drafts.layout();
         let mut building = Building {
             document: self.document,
@@ -178,6 +182,7 @@ impl Compilation<'_> {
             layout: &layout,
             names: TxNames::default(),
             chains: Chains::default(),
+            data: RefCell::default(),
             problems: std::mem::take(&mut self.problems),
         };
         let mut rules: Vec<Rule> = Vec::with_capacity(self.drafts.rules.len());
@@ -190,7 +195,7 @@ impl Compilation<'_> {
         if !building.problems.is_empty() {
             return Err(building.problems);
         }
-        let Building { names, chains, .. } = building;
+        let Building { names, chains, data, .. } = building;
         let mut heads: Vec<u32> = layout.phases.iter().flatten().copied().collect();
         heads.sort_unstable();
         let mut program = Program {
@@ -209,7 +214,7 @@ impl Compilation<'_> {
         specialise::specialise(&mut program);
         feeds::find(&mut program);
         arrange(&mut program);
-        Ok(program)
+        Ok((program, data.into_inner()))
     }
 }
 
@@ -328,6 +333,8 @@ struct Building<'d> {
     layout: &'d draft::Layout,
     names: TxNames,
     chains: Chains,
+    /// The data files that were read.
+    data: RefCell<Vec<DataFile>>,
     problems: Vec<Problem>,
 }
 

@@ -1,13 +1,16 @@
 //! One rule: its targets, its operator, what it decides and how it is recorded.
 
+use std::cell::RefCell;
+
 use crate::operator::{DataFiles, Operator, OperatorName, takes_macros};
 use crate::pattern::Pattern;
 use crate::seclang::{
-    Action, Located, OperatorText, Selector as SelectorText, Target as TargetText, Variable,
+    Action, Located, OperatorText, Selector as SelectorText, Target as TargetText, Variable, read_file,
 };
 
 use super::super::chains::ChainId;
 use super::super::items::bases_of;
+use super::super::origin::DataFile;
 use super::super::program::{
     Comparison, Disruption, NamedTarget, Report, Rule, RuleOperator, RulePlace, Selector, Target,
 };
@@ -97,7 +100,7 @@ impl Building<'_> {
             .sources
             .get(located.span.source as usize)
             .and_then(|source| source.folder.as_deref());
-        match Operator::new(*name, argument, &Folder(folder)) {
+        match Operator::new(*name, argument, &Folder { folder, read: &self.data }) {
             Ok(operator) => Some(RuleOperator::Fixed(operator)),
             Err(error) => {
                 self.problem(located.span, error.to_string());
@@ -265,11 +268,18 @@ fn xml_bases(selector: &Selector) -> &'static [super::super::items::Base] {
 }
 
 /// Data files, by names relative to the folder of the rule file.
-struct Folder<'a>(Option<&'a std::path::Path>);
+struct Folder<'a> {
+    folder: Option<&'a std::path::Path>,
+    /// What was read.
+    read: &'a RefCell<Vec<DataFile>>,
+}
 
 impl DataFiles for Folder<'_> {
     fn read(&self, name: &str) -> Result<Vec<u8>, String> {
-        let path = self.0.map_or_else(|| name.into(), |folder| folder.join(name));
-        std::fs::read(&path).map_err(|error| format!("cannot read the data file {}: {error}", path.display()))
+        let path = self.folder.map_or_else(|| name.into(), |folder| folder.join(name));
+        let bytes = read_file(&path)
+            .map_err(|error| format!("the data file {} is not to be had: {error}", path.display()))?;
+        self.read.borrow_mut().push(DataFile::new(path, &bytes));
+        Ok(bytes)
     }
 }

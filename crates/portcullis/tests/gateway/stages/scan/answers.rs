@@ -1,5 +1,9 @@
 //! Answers of the service are scanned too.
 
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use portcullis_testkit::echo::Upstream;
 use serde_json::json;
 
@@ -94,4 +98,44 @@ fn the_service_is_asked_for_what_can_be_read() {
     let seen = upstream.only_request();
     assert_eq!(seen.header("accept-encoding").as_deref(), Some("identity, *;q=0"));
     assert_eq!(seen.header("range"), None);
+}
+
+/// A service that sends this with these codings, whatever it was asked for.
+fn compressing(codings: &str, body: Vec<u8>) -> Upstream {
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-encoding: {codings}\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    Upstream::scripted(move |_| Some([head.as_bytes(), &body].concat()))
+}
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// The rules see what the client will see, however the service sends it.
+#[test]
+fn a_compressed_answer_is_decoded_for_the_rules() {
+    let long = [b"stack trace".as_slice(), &[b' '; 5000]].concat();
+    for (codings, body, status, code) in [
+        ("gzip", gzip(b"a stack trace"), 403, "response_blocked"),
+        ("gzip", gzip(&long), 403, "response_blocked"),
+        ("gzip, gzip", gzip(&gzip(b"a stack trace")), 403, "response_blocked"),
+        ("br", b"a stack trace".to_vec(), 502, "unreadable_answer"),
+        ("gzip", b"a stack trace".to_vec(), 502, "unreadable_answer"),
+    ] {
+        let upstream = compressing(codings, body);
+        let gateway = scanning(&upstream, RULES, "");
+        assert_eq!(refusal(&get(&gateway, "/", "")), (status, code.to_owned()), "{codings}");
+        let shadow = scanning(&upstream, RULES, ", mode: shadow");
+        assert_eq!(get(&shadow, "/", "").status, 200, "{codings}");
+        let record = shadow.stop_and_audit().remove(0);
+        assert_eq!(record["shadow_reasons"], json!({ "scan": code }), "{codings}");
+    }
+    let harmless = gzip(b"all is well");
+    let upstream = compressing("gzip", harmless.clone());
+    let gateway = scanning(&upstream, RULES, "");
+    assert_eq!(get(&gateway, "/", "").body, harmless, "it arrives as it came");
 }

@@ -1,6 +1,7 @@
 //! Rules that cannot be loaded are told where they stand; names that are none, and rules that nobody uses, too.
 
 use portcullis_testkit::echo::Upstream;
+use portcullis_testkit::raw;
 
 use super::config;
 use crate::common::{Config, plain, setup};
@@ -107,5 +108,31 @@ fn rules_in_the_configuration_name_files_relative_to_it() {
         .start_in(setup().file("words.txt", "forbidden\n").file("more/a.conf", more));
     for (target, status) in [("/?a=forbidden", 403), ("/?a=included", 403), ("/?a=b", 200)] {
         assert_eq!(super::get(&gateway, target, "").status, status, "{target}");
+    }
+}
+
+/// What rules count of an address goes on while the rules themselves are replaced.
+#[test]
+fn persistent_collections_outlive_a_reload() {
+    let upstream = Upstream::start();
+    let rules = |most: u32| {
+        format!(
+            "SecAction \"id:1,phase:1,pass,nolog,initcol:ip=%{{REMOTE_ADDR}},setvar:ip.seen=+1\"\n\
+             SecRule IP:seen \"@gt {most}\" \"id:2,phase:1,deny,status:429,log,msg:'Too often'\"\n"
+        )
+    };
+    // Two routes with refinements of their own, which count together.
+    let config = config(&upstream, "").routes(&[
+        "{ name: one, path: /one }",
+        "{ name: two, path: /two, policy: { scan: { ruleset: mine, exclude: [{ rule: 7 }] } } }",
+    ]);
+    let gateway = config.start_in(setup().file("rules.conf", &rules(3)));
+    let ask = |path| raw::get(gateway.address("public"), path, "").status;
+    assert_eq!([ask("/one"), ask("/two"), ask("/one"), ask("/two")], [200, 200, 200, 429]);
+    for (generation, most, expected) in [(2, 3, [429, 429]), (3, 7, [200, 429])] {
+        gateway.write("rules.conf", &rules(most));
+        gateway.hang_up();
+        assert_eq!(gateway.wait_for_event("reloaded", generation - 2)["generation"], generation);
+        assert_eq!([ask("/one"), ask("/two")], expected, "generation {generation}");
     }
 }
