@@ -12,6 +12,7 @@ use portcullis_oidc::KeySource;
 use crate::cache::CredentialCache;
 use crate::fault::{Failure, Fault};
 use crate::method::{Compiling, Methods, Step};
+use crate::replay::ReplayTable;
 use crate::{Authenticate, RawAuthentication, Refusal};
 
 /// All methods of a configuration, the keys behind them, and the credentials that were verified under it.
@@ -20,13 +21,14 @@ pub struct Authentication {
     realm: String,
     methods: Methods,
     sources: Vec<Arc<KeySource>>,
+    replays: Vec<(String, Arc<ReplayTable>)>,
     cache: CredentialCache,
     anonymous: Arc<Principal>,
 }
 
 impl Authentication {
-    /// Checks what is written. Keys that `previous` fetched from a URL that did not change are kept; nothing
-    /// else of it is, verified credentials least of all.
+    /// Checks what is written. Keys that `previous` fetched from a URL that did not change are kept, and which signatures
+    /// it has taken; nothing else of it is, verified credentials least of all.
     #[must_use]
     pub fn compile(
         raw: &RawAuthentication,
@@ -37,13 +39,20 @@ impl Authentication {
     ) -> Self {
         check_realm(&raw.realm, &path.key("realm"), problems);
         let cache = compile_cache(raw.cache.max_entries, &path.key("cache"), problems);
-        let previous = previous.map_or(&[][..], |previous| &previous.sources);
-        let mut compiling = Compiling { folder, problems, previous, sources: Vec::new() };
+        let mut compiling = Compiling {
+            folder,
+            problems,
+            previous: previous.map_or(&[][..], |previous| &previous.sources),
+            sources: Vec::new(),
+            previous_replays: previous.map_or(&[][..], |previous| &previous.replays),
+            replays: Vec::new(),
+        };
         let methods = Methods::compile(raw, path, &mut compiling);
         Self {
             realm: raw.realm.clone(),
             methods,
             sources: compiling.sources,
+            replays: compiling.replays,
             cache,
             anonymous: Arc::new(Principal::anonymous()),
         }
@@ -55,7 +64,7 @@ impl Authentication {
     ///
     /// # Errors
     /// [`Refusal::Denied`] without a valid credential or with too few scopes; [`Refusal::Needs`] if
-    /// something must be fetched first.
+    /// something must be fetched first, and [`Refusal::NeedsBody`] if that is the body.
     pub fn authenticate(
         &self,
         plan: &Authenticate,
@@ -65,6 +74,7 @@ impl Authentication {
         let principal = match self.identify(plan, head) {
             Ok(principal) => principal,
             Err(Failure::Needs(need)) => return Err(Refusal::Needs(need)),
+            Err(Failure::NeedsBody) => return Err(Refusal::NeedsBody),
             Err(Failure::Fault(fault)) => {
                 notes.credential_fault = Some(fault.cause);
                 return Err(Refusal::Denied(fault.reason));
@@ -118,6 +128,8 @@ impl Authentication {
             let found = match step {
                 Step::Jwt(jwt) => jwt.authenticate(head, &self.cache)?,
                 Step::ApiKeys(keys) => keys.authenticate(head)?,
+                Step::Certificates(certificates) => certificates.authenticate(head)?,
+                Step::Webhook(webhook) => webhook.authenticate(head)?,
             };
             if let Some(principal) = found {
                 return Ok(principal);

@@ -18,7 +18,12 @@ use x509_parser::x509::{AttributeTypeAndValue, X509Name};
 use crate::hexadecimal::hexadecimal;
 use spiffe::SpiffeId;
 
+mod method;
+mod raw;
 pub(crate) mod spiffe;
+
+pub(crate) use method::CertificateMethod;
+pub use raw::{RawCertificates, RawGrant};
 
 /// The certificate of a client whose chain was verified, the leaf first; `None` without one.
 #[must_use]

@@ -6,11 +6,12 @@ use smallvec::SmallVec;
 
 use crate::api_key::ApiKeyMethod;
 use crate::method::Step;
+use crate::webhook::WebhookMethod;
 use crate::{Authenticate, Authentication};
 
 impl Authentication {
     /// One challenge for each kind of credential that the route takes: `Bearer` for tokens (RFC 6750 section 3,
-    /// RFC 9470 section 3), `ApiKey` for API keys. None unless the answer is a 401, or a 403 that names scopes.
+    /// RFC 9470 section 3), `ApiKey` for API keys, `HMAC` for webhooks. None unless the answer is a 401, or a 403 that names scopes.
     #[must_use]
     pub fn challenges(
         &self,
@@ -31,6 +32,9 @@ impl Authentication {
                     bearer(self.realm(), reason, notes)
                 }
                 Step::ApiKeys(method) => api_key(self.realm(), method, reason),
+                Step::Webhook(method) => webhook(self.realm(), method),
+                // What TLS asks for has no challenge of HTTP.
+                Step::Certificates(_) => continue,
             };
             challenges.extend(HeaderValue::try_from(text));
         }
@@ -72,6 +76,12 @@ fn api_key(realm: &str, method: &ApiKeyMethod, reason: Reason) -> String {
     if reason == Reason::InvalidKey {
         parameter(&mut text, "error", ["invalid_key"]);
     }
+    text
+}
+
+fn webhook(realm: &str, method: &WebhookMethod) -> String {
+    let mut text = format!("HMAC realm=\"{realm}\"");
+    parameter(&mut text, "header", [method.header().as_str()]);
     text
 }
 

@@ -12,6 +12,8 @@ pub enum Refusal {
     Denied(Reason),
     /// Something must be fetched before it can be decided.
     Needs(Need),
+    /// The whole body of the request is needed, in [`Head::body`](portcullis_core::Head::body).
+    NeedsBody,
 }
 
 /// What must be fetched before a credential can be judged: deciding does no I/O. The driver fetches it and asks again; that
@@ -39,6 +41,7 @@ impl Refusal {
         match self {
             Self::Denied(reason) => *reason,
             Self::Needs(need) => need.reason(),
+            Self::NeedsBody => Reason::UnreadableBody,
         }
     }
 }
@@ -65,6 +68,10 @@ impl Fault {
         Self { reason: Reason::InvalidCertificate, cause }
     }
 
+    pub(crate) const fn signature(cause: &'static str) -> Self {
+        Self { reason: Reason::InvalidSignature, cause }
+    }
+
     pub(crate) const UNKNOWN_KEY: Self = Self { reason: Reason::InvalidToken, cause: "unknown_kid" };
 
     pub(crate) const fn token(cause: &'static str) -> Self {
@@ -81,6 +88,7 @@ impl Fault {
 pub(crate) enum Failure {
     Fault(Fault),
     Needs(Need),
+    NeedsBody,
 }
 
 impl From<Fault> for Failure {

@@ -1,11 +1,11 @@
-//! A credential becomes a principal: JWT, API key, anonymous.
+//! A credential becomes a principal: JWT, API key, client certificate, webhook signature, anonymous.
 //!
 //! [`Authentication`] holds every method of the configuration, [`Authenticate`] is what one route takes of them:
 //! methods in order, scopes, whether callers without a credential are let in. The first method whose credential
 //! is present decides; a credential that is present and wrong is refused, and never counts as none.
 //!
 //! Each kind of credential is one module with its raw configuration, its compile step and its verification:
-//! [`jwt`], [`api_key`]. A new kind is such a module, a list in [`RawAuthentication`], and one variant in
+//! [`jwt`], [`api_key`], [`certificate`], [`webhook`]. A new kind is such a module, a list in [`RawAuthentication`], and one variant in
 //! `method`, where the compiler then asks for the rest.
 
 pub mod api_key;
@@ -19,6 +19,9 @@ pub mod jwt;
 mod method;
 mod plan;
 mod raw;
+mod replay;
+mod template;
+pub mod webhook;
 
 use portcullis_oidc::json;
 pub use portcullis_oidc::mint;

@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
+use http::HeaderName;
 use portcullis_core::{ConfigFolder, KeyPath, Problems};
 use portcullis_oidc::{KeySetUrl, KeySource, RefreshRules};
 
 use crate::RawAuthentication;
 use crate::api_key::ApiKeyMethod;
+use crate::certificate::CertificateMethod;
 use crate::jwt::{JwtMethod, JwtStep};
 use crate::plan::ANONYMOUS;
+use crate::replay::ReplayTable;
+use crate::webhook::WebhookMethod;
 
 /// The index of an authentication method in its configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,6 +23,8 @@ pub(crate) struct MethodId(pub(crate) u32);
 pub(crate) enum Method {
     Jwt(Arc<JwtMethod>),
     ApiKeys(Arc<ApiKeyMethod>),
+    Certificates(Arc<CertificateMethod>),
+    Webhook(Arc<WebhookMethod>),
 }
 
 /// What a route asks for one kind of credential, in one place of the request.
@@ -26,6 +32,20 @@ pub(crate) enum Method {
 pub(crate) enum Step {
     Jwt(JwtStep),
     ApiKeys(Arc<ApiKeyMethod>),
+    Certificates(Arc<CertificateMethod>),
+    Webhook(Arc<WebhookMethod>),
+}
+
+impl Step {
+    /// Whether the credential stands in this header.
+    pub(crate) fn reads(&self, header: &HeaderName) -> bool {
+        match self {
+            Self::Jwt(jwt) => jwt.reads(header),
+            Self::ApiKeys(method) => method.header() == header,
+            Self::Webhook(method) => method.header() == header,
+            Self::Certificates(_) => false,
+        }
+    }
 }
 
 /// All methods, in the order of their ids.
@@ -57,6 +77,22 @@ impl Methods {
             |raw| &raw.name,
             ApiKeyMethod::compile,
             Method::ApiKeys,
+            compiling,
+        );
+        methods.register(
+            &raw.certificates,
+            &path.key("certificates"),
+            |raw| &raw.name,
+            CertificateMethod::compile,
+            Method::Certificates,
+            compiling,
+        );
+        methods.register(
+            &raw.webhooks,
+            &path.key("webhooks"),
+            |raw| &raw.name,
+            WebhookMethod::compile,
+            Method::Webhook,
             compiling,
         );
         methods
@@ -113,6 +149,10 @@ pub(crate) struct Compiling<'c> {
     pub(crate) previous: &'c [Arc<KeySource>],
     /// Remote key sources so far.
     pub(crate) sources: Vec<Arc<KeySource>>,
+    /// What the configuration before this one remembers of signatures, by the name of the method.
+    pub(crate) previous_replays: &'c [(String, Arc<ReplayTable>)],
+    /// The same of this one.
+    pub(crate) replays: Vec<(String, Arc<ReplayTable>)>,
 }
 
 impl Compiling<'_> {
@@ -126,5 +166,13 @@ impl Compiling<'_> {
         let source = kept.unwrap_or_else(|| Arc::new(KeySource::remote(url, rules)));
         self.sources.push(Arc::clone(&source));
         source
+    }
+
+    /// What remembers the signatures of the method of this name: nothing may pass a second time because of a reload.
+    pub(crate) fn replays(&mut self, name: &str, most: usize) -> Arc<ReplayTable> {
+        let kept = self.previous_replays.iter().find(|(known, table)| known == name && table.most() == most);
+        let table = kept.map_or_else(|| Arc::new(ReplayTable::new(most)), |(_, table)| Arc::clone(table));
+        self.replays.push((name.to_owned(), Arc::clone(&table)));
+        table
     }
 }

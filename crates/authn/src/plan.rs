@@ -85,13 +85,19 @@ impl Authenticate {
         let steps = if self.mode == Mode::Off { &[][..] } else { &self.steps };
         steps.iter().filter_map(|step| match step {
             Step::ApiKeys(method) => method.query(),
-            Step::Jwt(_) => None,
+            Step::Jwt(_) | Step::Certificates(_) | Step::Webhook(_) => None,
         })
     }
 
     /// Whether one of the methods reads `Authorization`.
     pub(crate) fn reads_authorization(&self) -> bool {
         self.steps.iter().any(|step| matches!(step, Step::Jwt(jwt) if jwt.has_scheme()))
+    }
+
+    /// Whether one of the methods takes client certificates.
+    #[must_use]
+    pub fn takes_certificates(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::Certificates(_)))
     }
 
     /// Whether there must be a client certificate, whatever the method.
@@ -111,11 +117,26 @@ impl Authenticate {
                 match self.step_that_reads(&header) {
                     None => self.steps.push(Step::Jwt(JwtStep::new(Arc::clone(method)))),
                     Some(Step::Jwt(step)) => step.add(Arc::clone(method), path, problems),
-                    Some(Step::ApiKeys(_)) => refuse_shared_header(name, &header, path, problems),
+                    Some(_) => refuse_shared_header(name, &header, path, problems),
                 }
             }
             Ok(Some(Method::ApiKeys(method))) => match self.step_that_reads(method.header()) {
                 None => self.steps.push(Step::ApiKeys(Arc::clone(method))),
+                Some(_) => refuse_shared_header(name, method.header(), path, problems),
+            },
+            Ok(Some(Method::Certificates(method))) => {
+                if self.takes_certificates() {
+                    problems
+                        .error(
+                            path,
+                            format!("`{name}` takes client certificates, as a method before it does"),
+                        )
+                        .suggest("put both into one method: `allow` and `grants` tell principals apart");
+                }
+                self.steps.push(Step::Certificates(Arc::clone(method)));
+            }
+            Ok(Some(Method::Webhook(method))) => match self.step_that_reads(method.header()) {
+                None => self.steps.push(Step::Webhook(Arc::clone(method))),
                 Some(_) => refuse_shared_header(name, method.header(), path, problems),
             },
             Ok(None) => {}
@@ -131,10 +152,7 @@ impl Authenticate {
     }
 
     fn step_that_reads(&mut self, header: &HeaderName) -> Option<&mut Step> {
-        self.steps.iter_mut().find(|step| match step {
-            Step::Jwt(jwt) => jwt.reads(header),
-            Step::ApiKeys(method) => method.header() == header,
-        })
+        self.steps.iter_mut().find(|step| step.reads(header))
     }
 }
 

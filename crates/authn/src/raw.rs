@@ -5,7 +5,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::api_key::RawApiKeys;
+use crate::certificate::RawCertificates;
 use crate::jwt::RawJwt;
+use crate::webhook::RawWebhook;
 
 /// The ways in which callers may prove who they are. Routes refer to them by name.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -17,6 +19,10 @@ pub struct RawAuthentication {
     pub jwt: Vec<RawJwt>,
     /// Methods that take API keys.
     pub api_keys: Vec<RawApiKeys>,
+    /// Methods that take the certificates of clients.
+    pub certificates: Vec<RawCertificates>,
+    /// Methods that take requests signed with a shared secret, such as the webhooks of GitHub, Stripe and Slack.
+    pub webhooks: Vec<RawWebhook>,
     /// The cache of tokens that were verified.
     pub cache: RawCredentialCache,
 }
@@ -27,6 +33,8 @@ impl Default for RawAuthentication {
             realm: "api".to_owned(),
             jwt: Vec::new(),
             api_keys: Vec::new(),
+            certificates: Vec::new(),
+            webhooks: Vec::new(),
             cache: RawCredentialCache::default(),
         }
     }

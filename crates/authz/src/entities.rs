@@ -11,7 +11,7 @@ use crate::ClaimType;
 use crate::reads::Names;
 
 /// The entity types of principals.
-pub(crate) const PRINCIPAL_TYPES: [&str; 3] = ["User", "ApiKey", "Anonymous"];
+pub(crate) const PRINCIPAL_TYPES: [&str; 5] = ["User", "ApiKey", "Certificate", "Signer", "Anonymous"];
 
 /// The entity type of resources.
 pub(crate) const ROUTE_TYPE: &str = "Route";
@@ -21,6 +21,8 @@ pub(crate) const ROUTE_TYPE: &str = "Route";
 pub(crate) struct Types {
     user: EntityTypeName,
     api_key: EntityTypeName,
+    certificate: EntityTypeName,
+    signer: EntityTypeName,
     anonymous: EntityTypeName,
     role: EntityTypeName,
     pub(crate) route: EntityTypeName,
@@ -35,6 +37,8 @@ impl Types {
         Ok(Self {
             user: EntityTypeName::from_str("User")?,
             api_key: EntityTypeName::from_str("ApiKey")?,
+            certificate: EntityTypeName::from_str("Certificate")?,
+            signer: EntityTypeName::from_str("Signer")?,
             anonymous: EntityTypeName::from_str("Anonymous")?,
             role: EntityTypeName::from_str("Role")?,
             route: EntityTypeName::from_str(ROUTE_TYPE)?,
@@ -63,6 +67,8 @@ impl Types {
         match principal.kind {
             PrincipalKind::User => uid(&self.user, &user_id(principal)),
             PrincipalKind::ApiKey => uid(&self.api_key, &principal.id),
+            PrincipalKind::Certificate => uid(&self.certificate, &principal.id),
+            PrincipalKind::Signer => uid(&self.signer, &principal.id),
             PrincipalKind::Anonymous => uid(&self.anonymous, &principal.id),
         }
     }

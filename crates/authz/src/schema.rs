@@ -125,9 +125,10 @@ fn write_actions(text: &mut String, group: &str, names: impl Iterator<Item = Str
     let _ = write!(text, "\naction {}\n  in [Action::\"{group}\"]\n{APPLIES_TO}", names.join(", "));
 }
 
-const ENTITIES: &str = r#"// Who asks: `User::"issuer|subject"`, `ApiKey::"id"` or `Anonymous::"anonymous"`, in roles.
+const ENTITIES: &str = r#"// Who asks: `User::"issuer|subject"`, `ApiKey::"id"`, `Certificate::"name"`, `Signer::"name"` or
+// `Anonymous::"anonymous"`, in roles.
 entity Role;
-entity User, ApiKey, Anonymous in [Role] {
+entity User, ApiKey, Certificate, Signer, Anonymous in [Role] {
   id: String,
   subject: String,
   issuer?: String,
@@ -161,7 +162,7 @@ action "read", "write";
 "#;
 
 const APPLIES_TO: &str = r"  appliesTo {
-    principal: [User, ApiKey, Anonymous],
+    principal: [User, ApiKey, Certificate, Signer, Anonymous],
     resource: [Route],
     context: Request,
   };

@@ -371,6 +371,8 @@ impl Reference {
                 uid("User", &format!("{}|{}", principal.issuer.as_deref().unwrap_or_default(), principal.id))
             }
             PrincipalKind::ApiKey => uid("ApiKey", &principal.id),
+            PrincipalKind::Certificate => uid("Certificate", &principal.id),
+            PrincipalKind::Signer => uid("Signer", &principal.id),
             PrincipalKind::Anonymous => uid("Anonymous", &principal.id),
         };
         let mut claims = Vec::new();

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, Method};
 use portcullis_audit::{AuditLog, Matches};
+use portcullis_authn::webhook::RawWebhook;
 use portcullis_authn::{Authenticate, Authentication};
 use portcullis_authz::{Authorization, RouteInfo};
 use portcullis_core::problem::{Severity, nearest};
@@ -133,8 +134,9 @@ fn judged_fields(raw: &RawConfig, drafts: &[RouteDraft<'_>]) -> Vec<HeaderName> 
     let of_policies = raw.authorization.context_headers.iter();
     let of_tokens = raw.authentication.jwt.iter().map(|method| &method.header);
     let of_keys = raw.authentication.api_keys.iter().map(|method| &method.header);
-    let names = of_routes.chain(of_policies).chain(of_tokens).chain(of_keys);
-    names.filter_map(|name| HeaderName::try_from(name).ok()).collect()
+    let names = of_routes.chain(of_policies).chain(of_tokens).chain(of_keys).cloned();
+    let of_webhooks = raw.authentication.webhooks.iter().flat_map(RawWebhook::fields);
+    names.chain(of_webhooks).filter_map(|name| HeaderName::try_from(name).ok()).collect()
 }
 
 /// The TLS of listeners by where it stands: also of those that cannot be compiled.

@@ -105,6 +105,8 @@ reasons! {
     InvalidCertificate = 401, "invalid_certificate", "The client certificate is not valid.";
     /// No client certificate where one is needed.
     CertificateRequired = 401, "certificate_required", "A client certificate is required.";
+    /// A signature of the request that is not right, not of its time, or was there before.
+    InvalidSignature = 401, "invalid_signature", "The signature of the request is not valid.";
     /// The keys that would verify the token cannot be had.
     KeysUnavailable = 503, "keys_unavailable", "The credential cannot be checked at the moment.";
     /// A policy forbids, or none permits.

@@ -36,6 +36,8 @@ pub struct Head<'r> {
     pub peer: Peer,
     /// The certificate that it showed; none where the listener asks for none or speaks plain text.
     pub certificate: Option<&'r Arc<ClientCertificate>>,
+    /// The whole body, where a stage has asked for it.
+    pub body: Option<&'r [u8]>,
     /// When the head was complete.
     pub now: Timestamp,
 }

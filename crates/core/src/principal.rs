@@ -15,6 +15,10 @@ pub enum PrincipalKind {
     User,
     /// The holder of an API key.
     ApiKey,
+    /// The holder of a client certificate.
+    Certificate,
+    /// Who signed the request itself, such as the sender of a webhook.
+    Signer,
 }
 
 impl PrincipalKind {
@@ -25,6 +29,8 @@ impl PrincipalKind {
             Self::Anonymous => "anonymous",
             Self::User => "user",
             Self::ApiKey => "api_key",
+            Self::Certificate => "certificate",
+            Self::Signer => "signer",
         }
     }
 }
@@ -37,9 +43,9 @@ pub struct Principal {
     pub serial: u64,
     /// How it came to be known.
     pub kind: PrincipalKind,
-    /// The identity: a token's `sub`, a key's id, or `anonymous`.
+    /// The identity: a token's `sub`, a key's id, the name in a certificate, the name of a signer, or `anonymous`.
     pub id: String,
-    /// A token's `iss`.
+    /// A token's `iss`; the issuer of a certificate.
     pub issuer: Option<String>,
     /// The name of the authentication method in the configuration.
     pub method: String,
@@ -47,7 +53,7 @@ pub struct Principal {
     pub roles: Vec<String>,
     /// Scopes, from `scope`/`scp` or the key's record.
     pub scopes: Vec<String>,
-    /// All claims of a token, empty for others.
+    /// All claims of a token, what a certificate says; empty for others.
     pub claims: Map<String, Value>,
     /// When the credential ends.
     pub expires: Option<Timestamp>,

@@ -81,6 +81,8 @@ fn push_principal<'p>(parts: &mut Parts<'p>, principal: Option<&'p Principal>, a
     let (kind, scope) = match (&principal.kind, &principal.issuer) {
         (PrincipalKind::ApiKey, Some(issuer)) => (b"k".as_slice(), issuer),
         (PrincipalKind::ApiKey, None) => (b"K".as_slice(), &principal.method),
+        (PrincipalKind::Certificate, Some(issuer)) => (b"c".as_slice(), issuer),
+        (PrincipalKind::Certificate, None) => (b"C".as_slice(), &principal.method),
         (_, Some(issuer)) => (b"u".as_slice(), issuer),
         (_, None) => (b"U".as_slice(), &principal.method),
     };

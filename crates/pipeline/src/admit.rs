@@ -41,6 +41,8 @@ pub enum Halt {
     Denied(Denial),
     /// Something must be fetched first. Fetch it and ask again.
     Needs(Need),
+    /// The body is needed. Ask again with all of it in [`Head::body`].
+    NeedsBody,
 }
 
 /// What a stage must have fetched before it can decide. A stage asks for a thing once at most: when it could not be had, the
@@ -155,6 +157,7 @@ impl Snapshot {
                 Ok(principal)
             }
             Err(Refusal::Needs(need)) => Err(Halt::Needs(Need::Authentication(need))),
+            Err(Refusal::NeedsBody) => Err(Halt::NeedsBody),
             Err(Refusal::Denied(reason)) if mode == Mode::Shadow => {
                 Ok(settle_anonymous(self, Verdict::Shadowed(reason), notes, observer))
             }

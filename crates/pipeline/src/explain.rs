@@ -114,6 +114,7 @@ pub fn explain(
         version: parts.version,
         peer: received.peer,
         certificate: certificate.as_ref(),
+        body: None,
         now,
     };
     teller.target = Some(received.target.path().to_owned());
@@ -126,11 +127,15 @@ pub fn explain(
             ..conclude(&notes, None, teller.stories)
         };
     }
-    let mut outcome = snapshot.admit(&head, &mut notes, &mut teller);
-    for _ in 0..MOST_NEEDS {
-        let Err(Halt::Needs(need)) = &outcome else { break };
-        fetch(need, &mut notes);
-        outcome = snapshot.admit(&head, &mut notes, &mut teller);
+    let mut asked = head;
+    let mut outcome = snapshot.admit(&asked, &mut notes, &mut teller);
+    for _ in 0..=MOST_NEEDS {
+        match &outcome {
+            Err(Halt::Needs(need)) => fetch(need, &mut notes),
+            Err(Halt::NeedsBody) => asked.body = Some(body),
+            _ => break,
+        }
+        outcome = snapshot.admit(&asked, &mut notes, &mut teller);
     }
     let denial = match outcome {
         Ok(admitted) => match teller.tell_length(&mut notes, length, admitted.route().forward.body) {
@@ -149,6 +154,7 @@ pub fn explain(
         },
         Err(Halt::Denied(denial)) => Some(denial),
         Err(Halt::Needs(need)) => Some(need.denial()),
+        Err(Halt::NeedsBody) => Some(Denial::new(StageId::Authenticate, Reason::UnreadableBody)),
     };
     conclude(&notes, denial, teller.stories)
 }

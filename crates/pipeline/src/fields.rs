@@ -33,8 +33,9 @@ const HOP_BY_HOP: [&str; 9] = [
 ];
 
 /// Fields by which a service may believe the gateway: never the client's to set. With [`FORWARDED_FAMILY`], they say who
-/// the client is and what it asked for; the last three have a service do another method than the one that was judged.
-const OWNED: [&str; 12] = [
+/// the client is and what it asked for; three have a service do another method than the one that was judged, and
+/// the last two tell it of a client's certificate (RFC 9440).
+const OWNED: [&str; 14] = [
     "forwarded",
     "via",
     "x-real-ip",
@@ -47,13 +48,15 @@ const OWNED: [&str; 12] = [
     "x-http-method-override",
     "x-method-override",
     "x-http-method",
+    "client-cert",
+    "client-cert-chain",
 ];
 
 /// What all names begin with that proxies use to tell services about the client: there are too many to list.
 const FORWARDED_FAMILY: &str = "x-forwarded-";
 
 /// What the gateway itself may put into a request, or what makes a request what it is: no name for anything else.
-const NEVER_IDENTITY: [&str; 14] = [
+const NEVER_IDENTITY: [&str; 16] = [
     "host",
     "content-length",
     "content-type",
@@ -68,6 +71,8 @@ const NEVER_IDENTITY: [&str; 14] = [
     "x-forwarded-proto",
     "x-request-id",
     "http2-settings",
+    "client-cert",
+    "client-cert-chain",
 ];
 
 /// Whether a header of this name may tell the service who the caller is: it neither makes a request what it is (its

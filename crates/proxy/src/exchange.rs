@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use http::header::ORIGIN;
 use http::{HeaderValue, Method, Request, Response, StatusCode, request};
 use hyper::body::{Body, Incoming};
@@ -17,7 +18,7 @@ use portcullis_pipeline::{
 };
 
 use crate::account::{Account, Ending, Entry};
-use crate::body::{Lease, RequestBody, ResponseBody};
+use crate::body::{BodyProgress, Lease, RequestBody, ResponseBody};
 use crate::client::Client;
 use crate::forward::{Answer, Forwarding, redactor_for};
 use crate::respond;
@@ -75,13 +76,14 @@ async fn answer(
         return answer;
     }
     let asker = Asker::of(&parts, received.peer.secure);
-    let admitted = match admit(&worker, &current, &head, &mut account.notes).await {
+    let mut intake = Intake::Waiting(incoming);
+    let admitted = match admit(&worker, &current, &client, &head, &mut intake, &mut account).await {
         Ok(admitted) => admitted,
         Err(denial) => return refuse(&current, denial, account, Some(&head), &asker),
     };
     let route = admitted.route();
     await_turn(&account.notes).await;
-    if let Err(reason) = may_be_forwarded(&current, route, &incoming) {
+    if let Err(reason) = may_be_forwarded(&current, route, &intake) {
         return refuse(&current, Denial::new(StageId::Forward, reason), account, Some(&head), &asker);
     }
     let whole = Whole {
@@ -89,7 +91,7 @@ async fn answer(
         received: &received,
         socket: client.socket,
         local: client.local,
-        has_body: !incoming.is_end_stream(),
+        has_body: intake.has_body(),
         detail: snapshot.scan_detail,
     };
     let examined = snapshot.examine(admitted, &head, &whole, &mut account.notes, &mut Unobserved);
@@ -97,14 +99,14 @@ async fn answer(
         Ok(examined) => examined,
         Err(denial) => return refuse(&current, denial, account, Some(&head), &asker),
     };
-    let protocol = &snapshot.protocol;
-    let (mut body, progress) =
-        RequestBody::new(incoming, route.forward.body, protocol.body_timeout, &current, &worker.deadlines);
+    let (mut body, progress) = intake.open(&worker, &current, route);
     account.request_body = Some(Rc::clone(&progress));
     let (cleared, body) = match examined {
         Examined::Cleared(cleared) => {
-            if cleared.expects_frames() {
-                body.expect_frames();
+            if cleared.expects_frames()
+                && let Err(reason) = body.expect_frames()
+            {
+                return refuse(&current, Denial::new(StageId::Forward, reason), account, Some(&head), &asker);
             }
             (cleared, body)
         }
@@ -187,25 +189,108 @@ fn head_of<'r>(
         version: parts.version,
         peer: received.peer,
         certificate,
+        body: None,
         now,
+    }
+}
+
+/// The body of a request until it is known what becomes of it.
+enum Intake {
+    /// Nothing of it was read.
+    Waiting(Incoming),
+    /// A stage asked for all of it before the request was admitted.
+    Held(RequestBody, Rc<BodyProgress>),
+    /// It is being read.
+    Reading,
+}
+
+impl Intake {
+    fn has_body(&self) -> bool {
+        match self {
+            Self::Waiting(incoming) => !incoming.is_end_stream(),
+            Self::Held(body, _) => !body.is_empty(),
+            Self::Reading => true,
+        }
+    }
+
+    /// How long it is at least.
+    fn announced(&self) -> u64 {
+        match self {
+            Self::Waiting(incoming) => incoming.size_hint().lower(),
+            Self::Held(body, _) => body.size_hint().lower(),
+            Self::Reading => 0,
+        }
+    }
+
+    /// The body as the service gets it.
+    fn open(
+        self,
+        worker: &Worker,
+        current: &Rc<Current>,
+        route: &RoutePlan,
+    ) -> (RequestBody, Rc<BodyProgress>) {
+        match self {
+            Self::Waiting(incoming) => {
+                let pause = current.snapshot.protocol.body_timeout;
+                RequestBody::new(incoming, route.forward.body, pause, current, &worker.deadlines)
+            }
+            Self::Held(body, progress) => (body, progress),
+            Self::Reading => (RequestBody::Empty, Rc::new(BodyProgress::default())),
+        }
+    }
+
+    /// Reads all of it for the stage that says who asks. It stays here to be forwarded.
+    async fn read(
+        &mut self,
+        worker: &Worker,
+        current: &Rc<Current>,
+        client: &Client,
+        route: &RoutePlan,
+    ) -> Result<Bytes, Denial> {
+        if self.announced() > route.forward.body {
+            return Err(Denial::new(StageId::Forward, Reason::BodyTooLarge));
+        }
+        let (body, progress) = std::mem::replace(self, Self::Reading).open(worker, current, route);
+        if body.is_empty() {
+            *self = Self::Held(body, progress);
+            return Ok(Bytes::new());
+        }
+        let (mut held, _) = scan::hold(worker, route, body, client, StageId::Authenticate, |_| true).await?;
+        let whole = held.joined();
+        *self = Self::Held(RequestBody::Held(Box::new(held)), progress);
+        Ok(whole)
     }
 }
 
 /// Runs the stages; if they need something that is not there yet, fetches it and asks again.
 async fn admit<'s>(
     worker: &Worker,
-    current: &'s Current,
+    current: &'s Rc<Current>,
+    client: &Client,
     head: &Head<'_>,
-    notes: &mut Notes,
+    intake: &mut Intake,
+    account: &mut Account,
 ) -> Result<Admitted<'s>, Denial> {
+    let notes = &mut account.notes;
+    let snapshot = &current.snapshot;
+    let mut whole: Option<Bytes> = None;
     let mut rounds = 0;
     loop {
-        match current.snapshot.admit(head, notes, &mut Unobserved) {
+        let head = Head { body: whole.as_deref(), ..*head };
+        match snapshot.admit(&head, notes, &mut Unobserved) {
             Ok(admitted) => return Ok(admitted),
             Err(Halt::Denied(denial)) => return Err(denial),
             Err(Halt::Needs(need)) if rounds == MOST_NEEDS => return Err(need.denial()),
             // Whether it brought anything shows when the stages run again.
-            Err(Halt::Needs(need)) => worker.fetch(&need, &current.snapshot, notes).await,
+            Err(Halt::Needs(need)) => worker.fetch(&need, snapshot, notes).await,
+            Err(Halt::NeedsBody) => {
+                let route = notes.route.and_then(|id| snapshot.route(id)).filter(|_| whole.is_none());
+                let unread = Denial::new(StageId::Authenticate, Reason::UnreadableBody);
+                let route = route.ok_or(unread)?;
+                // Boxed: few requests come here, and all would carry it.
+                whole = Some(Box::pin(intake.read(worker, current, client, route)).await?);
+                continue;
+            }
         }
         rounds += 1;
     }
@@ -220,12 +305,11 @@ async fn await_turn(notes: &Notes) {
 }
 
 /// What can only be known once the route is: whether it may go unrecorded, and how large its body may be.
-fn may_be_forwarded(current: &Current, route: &RoutePlan, incoming: &Incoming) -> Result<(), Reason> {
+fn may_be_forwarded(current: &Current, route: &RoutePlan, intake: &Intake) -> Result<(), Reason> {
     if !current.snapshot.audit.is_available() {
         return Err(Reason::AuditUnavailable);
     }
-    let announced = hyper::body::Body::size_hint(incoming).lower();
-    if announced > route.forward.body { Err(Reason::BodyTooLarge) } else { Ok(()) }
+    if intake.announced() > route.forward.body { Err(Reason::BodyTooLarge) } else { Ok(()) }
 }
 
 /// The gateway answers preflights itself.

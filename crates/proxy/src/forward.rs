@@ -4,15 +4,17 @@ use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use http::header::{
     ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HOST, IF_RANGE, RANGE, TE, TRANSFER_ENCODING, UPGRADE,
 };
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, response};
 use hyper::body::{Body, Incoming};
-use portcullis_core::{Clock, NameSieve, Principal, Reason, SystemClock};
+use portcullis_core::{ClientCertificate, Clock, NameSieve, Principal, Reason, SystemClock};
 use portcullis_harden::{Applies, Redaction, Redactor, remove_fields_of_the_whole_body};
-use portcullis_pipeline::settings::{Forward, ForwardedFields, Timeouts};
+use portcullis_pipeline::settings::{ClientCertificateFields, Forward, ForwardedFields, Timeouts};
 use portcullis_pipeline::{Cleared, Received, RoutePlan};
 use smallvec::SmallVec;
 
@@ -94,6 +96,9 @@ impl Forwarding<'_> {
         self.add_forwarded(route.forward.forwarded, headers);
         if let Some(principal) = &account.notes.principal {
             add_identity(&route.forward, principal, headers);
+        }
+        if let Some(certificate) = &self.client.certificate {
+            add_certificate(route.forward.client_certificate, certificate, headers);
         }
         if self.received.takes_trailers {
             headers.insert(TE, HeaderValue::from_static("trailers"));
@@ -356,6 +361,27 @@ fn add_identity(forward: &Forward, principal: &Principal, headers: &mut HeaderMa
     for (name, source) in &forward.identity {
         if let Some(value) = source.value(principal) {
             headers.insert(name.clone(), value);
+        }
+    }
+}
+
+/// RFC 9440: certificates in DER as byte sequences of structured fields.
+fn add_certificate(
+    fields: ClientCertificateFields,
+    certificate: &ClientCertificate,
+    headers: &mut HeaderMap,
+) {
+    let item = |der: &[u8]| format!(":{}:", BASE64_STANDARD.encode(der));
+    if fields == ClientCertificateFields::None {
+        return;
+    }
+    if let Ok(value) = HeaderValue::try_from(item(&certificate.leaf)) {
+        headers.insert(HeaderName::from_static("client-cert"), value);
+    }
+    if fields == ClientCertificateFields::Chain && !certificate.chain.is_empty() {
+        let list: Vec<String> = certificate.chain.iter().map(|der| item(der)).collect();
+        if let Ok(value) = HeaderValue::try_from(list.join(", ")) {
+            headers.insert(HeaderName::from_static("client-cert-chain"), value);
         }
     }
 }

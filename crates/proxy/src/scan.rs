@@ -9,7 +9,7 @@ use http::Method;
 use http_body::Body;
 use portcullis_core::{Denial, Reason, StageId};
 use portcullis_pipeline::{
-    AnswerExamination, AnswerExamined, BEGINNING, Cleared, Pending, Scanning, Unobserved, Wanted,
+    AnswerExamination, AnswerExamined, BEGINNING, Cleared, Pending, RoutePlan, Scanning, Unobserved, Wanted,
 };
 use tokio::sync::Semaphore;
 
@@ -62,16 +62,17 @@ pub(crate) async fn request<'s>(
     client: &Client,
     account: &mut Account,
 ) -> Result<(Cleared<'s>, RequestBody), Denial> {
-    let total = pending.route().forward.timeouts.total;
-    let mut timer = Timer::after(&worker.deadlines, total);
-    let most = account.current.snapshot.protocol.buffered_bodies;
-    let held = before(&mut timer, hold(worker, body, &mut scanning, most)).await;
-    let (mut held, rest) = held.unwrap_or(Err(Reason::RequestTimeout)).map_err(|reason| {
-        // What is wrong with the framing, the guard knows better.
-        let reason = client.fault().unwrap_or(reason);
-        let stage = if reason == Reason::Overloaded { StageId::Scan } else { StageId::Forward };
-        Denial::new(stage, reason)
-    })?;
+    let mut is_open = scanning.wants_body() == Wanted::Beginning;
+    let goes_on = |held: &mut HeldBody| {
+        if is_open {
+            if !scanning.wants_rest(&held.joined()) {
+                return false;
+            }
+            is_open = held.len() < BEGINNING as u64;
+        }
+        true
+    };
+    let (mut held, rest) = hold(worker, pending.route(), body, client, StageId::Scan, goes_on).await?;
     if let Some(rest) = rest {
         scanning.request_body(b"");
         let cleared = pending.conclude(scanning, &mut account.notes, &mut Unobserved)?;
@@ -85,24 +86,38 @@ pub(crate) async fn request<'s>(
     Ok((cleared, RequestBody::Held(Box::new(held))))
 }
 
-/// Holds all of a body back; or only its beginning, if that shows that the rules do not want the rest.
-async fn hold(
+/// Holds all of a body back for a stage; or only its beginning, where `goes_on` says that this is enough.
+pub(crate) async fn hold(
+    worker: &Worker,
+    route: &RoutePlan,
+    body: RequestBody,
+    client: &Client,
+    stage: StageId,
+    goes_on: impl FnMut(&mut HeldBody) -> bool,
+) -> Result<(HeldBody, Option<RequestBody>), Denial> {
+    let mut timer = Timer::after(&worker.deadlines, route.forward.timeouts.total);
+    let most = worker.current().snapshot.protocol.buffered_bodies;
+    let held = before(&mut timer, collect(worker, body, most, goes_on)).await;
+    held.unwrap_or(Err(Reason::RequestTimeout)).map_err(|reason| {
+        // What is wrong with the framing, the guard knows better.
+        let reason = client.fault().unwrap_or(reason);
+        Denial::new(if reason == Reason::Overloaded { stage } else { StageId::Forward }, reason)
+    })
+}
+
+async fn collect(
     worker: &Worker,
     mut body: RequestBody,
-    scanning: &mut Scanning,
     most: u64,
+    mut goes_on: impl FnMut(&mut HeldBody) -> bool,
 ) -> Result<(HeldBody, Option<RequestBody>), Reason> {
     let is_sized = body.size_hint().exact().is_some();
     let mut held = HeldBody::new(worker.scanner.room.share(), is_sized);
-    let mut is_open = scanning.wants_body() == Wanted::Beginning;
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
         let frame = frame.map_err(|fault| fault.0)?;
         held.push(frame, most).map_err(|NoRoom| Reason::Overloaded)?;
-        if is_open {
-            if !scanning.wants_rest(&held.joined()) {
-                return Ok((held, Some(body)));
-            }
-            is_open = held.len() < BEGINNING as u64;
+        if !goes_on(&mut held) {
+            return Ok((held, Some(body)));
         }
     }
     Ok((held, None))

@@ -9,6 +9,7 @@ use http::header::{AUTHORIZATION, COOKIE};
 use portcullis_core::{KeyPath, Principal, PrincipalKind, Problems, Timestamp};
 
 use super::{ApiKeyMethod, KeyHash, KeyRecord, LONGEST_ID, RawApiKey, RawApiKeys, is_id};
+use crate::hexadecimal::from_hexadecimal;
 use crate::method::{Compiling, MethodId};
 use crate::plan::is_scope;
 
@@ -142,16 +143,7 @@ fn read_keys(file: &str, path: &KeyPath, compiling: &mut Compiling<'_>) -> Vec<R
 }
 
 fn parse_hash(text: &str) -> Option<KeyHash> {
-    let digits = text.strip_prefix("sha256:")?.as_bytes();
-    let mut hash = KeyHash::default();
-    if digits.len() != hash.len() * 2 {
-        return None;
-    }
-    for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
-        let pair = std::str::from_utf8(pair).ok().filter(|pair| !pair.starts_with('+'))?;
-        *byte = u8::from_str_radix(pair, 16).ok()?;
-    }
-    Some(hash)
+    from_hexadecimal(text.strip_prefix("sha256:")?)?.try_into().ok()
 }
 
 /// RFC 3339, in UTC. What is beyond the year 2554 is the end of that year, as with a token's times.

@@ -151,13 +151,14 @@ impl Refused {
 pub(super) struct Request {
     target: Target,
     headers: HeaderMap,
+    body: Option<String>,
     now: Timestamp,
 }
 
 impl Request {
     pub(super) fn to(target: &str) -> Self {
         let target = Target::parse(target, &TargetRules::default()).unwrap();
-        Self { target, headers: HeaderMap::new(), now: Timestamp::from_secs(NOW) }
+        Self { target, headers: HeaderMap::new(), body: None, now: Timestamp::from_secs(NOW) }
     }
 
     /// With a token after `Bearer`.
@@ -168,6 +169,18 @@ impl Request {
     pub(super) fn header(mut self, name: &str, value: &[u8]) -> Self {
         let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
         self.headers.append(name, HeaderValue::from_bytes(value).unwrap());
+        self
+    }
+
+    /// With another value for a header that it has.
+    pub(super) fn replacing(mut self, name: &str, value: &[u8]) -> Self {
+        self.headers.remove(name);
+        self.header(name, value)
+    }
+
+    /// With its body at hand.
+    pub(super) fn body(mut self, body: &str) -> Self {
+        self.body = Some(body.to_owned());
         self
     }
 
@@ -193,6 +206,7 @@ impl Request {
             headers: &self.headers,
             version: Version::HTTP_11,
             certificate: None,
+            body: self.body.as_deref().map(str::as_bytes),
             peer: Peer { socket: SocketAddr::new(client, 4000), client, secure: true },
             now: self.now,
         }

@@ -16,3 +16,4 @@ pub(crate) fn some_generation() -> Generation {
     let keys = KeySet::from_secret(&[7; 32], &[Algorithm::Hs256]).unwrap();
     KeySource::fixed(keys).generation(Timestamp(0)).unwrap()
 }
+mod webhooks;

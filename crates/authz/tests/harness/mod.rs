@@ -120,6 +120,7 @@ impl Sample {
             headers: &self.headers,
             version: Version::HTTP_11,
             certificate: None,
+            body: None,
             peer: Peer { socket: SocketAddr::new(self.client, 1), client: self.client, secure: self.secure },
             now: self.now,
         }

@@ -24,10 +24,17 @@ impl Compiler<'_> {
         }
         for (draft, route) in drafts.iter().zip(routes) {
             let plan = &route.authenticate;
-            if plan.mode() != Mode::Off && plan.requires_certificate() {
+            if plan.mode() == Mode::Off {
+                continue;
+            }
+            let wanted = [
+                ("require_certificate", plan.requires_certificate()),
+                ("methods", plan.takes_certificates()),
+            ];
+            if let Some((key, _)) = wanted.into_iter().find(|(_, is_wanted)| *is_wanted) {
                 self.problems
                     .error(
-                        &draft.path.key("policy").key("authenticate").key("require_certificate"),
+                        &draft.path.key("policy").key("authenticate").key(key),
                         "no listener asks clients for a certificate, so none ever has one",
                     )
                     .suggest("write `client_certificates` under `tls` of a listener");

@@ -42,6 +42,7 @@ fn find(
         version: Version::HTTP_11,
         peer,
         certificate: None,
+        body: None,
         now: Timestamp(0),
     };
     let (route, parameters) = router.find(&head)?;

@@ -34,6 +34,9 @@ pub struct RawForward {
     /// names never reaches any service. Headers that make a request what it is, such as `Host` or `Content-Type`, and
     /// those that the gateway sets itself are refused.
     pub identity: BTreeMap<String, String>,
+    /// Whether the service gets the certificate that the client showed, in `Client-Cert` (RFC 9440). What clients send
+    /// under this name never reaches any service.
+    pub client_certificate: ClientCertificateFields,
 }
 
 impl Default for RawForward {
@@ -46,6 +49,7 @@ impl Default for RawForward {
             preserve_host: true,
             forwarded: ForwardedFields::default(),
             identity: BTreeMap::new(),
+            client_certificate: ClientCertificateFields::default(),
         }
     }
 }
@@ -88,6 +92,19 @@ pub enum ForwardedFields {
     None,
 }
 
+/// What the service gets of the client's certificate (RFC 9440).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientCertificateFields {
+    /// Nothing.
+    #[default]
+    None,
+    /// The certificate itself, in `Client-Cert`.
+    Leaf,
+    /// And those that came with it, in `Client-Cert-Chain`.
+    Chain,
+}
+
 /// The compiled way to the service.
 #[derive(Debug, Clone)]
 pub struct Forward {
@@ -105,6 +122,8 @@ pub struct Forward {
     pub forwarded: ForwardedFields,
     /// How the caller is named.
     pub identity: Vec<(HeaderName, IdentitySource)>,
+    /// How the client's certificate is passed on.
+    pub client_certificate: ClientCertificateFields,
 }
 
 /// Compiled time limits.
@@ -129,7 +148,7 @@ pub enum IdentitySource {
     Issuer,
     /// The name of the authentication method.
     Method,
-    /// `user`, `api_key` or `anonymous`.
+    /// `user`, `api_key`, `certificate`, `signer` or `anonymous`.
     Kind,
     /// Roles, separated by commas.
     Roles,
@@ -218,6 +237,7 @@ impl Forward {
             preserve_host: raw.preserve_host,
             forwarded: raw.forwarded,
             identity,
+            client_certificate: raw.client_certificate,
         }
     }
 }

@@ -11,6 +11,7 @@ mod record;
 mod remote_keys;
 mod scan;
 mod tokens;
+mod webhooks;
 
 use portcullis_testkit::raw::Response;
 

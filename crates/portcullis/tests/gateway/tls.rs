@@ -1,6 +1,7 @@
 //! TLS of listeners: the certificates that clients show, and those that they are shown.
 
 mod clients;
+mod identity;
 mod reload;
 mod served;
 

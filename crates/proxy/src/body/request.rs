@@ -43,7 +43,7 @@ pub(crate) struct RequestStream {
 }
 
 /// How far a body has come; shared with whoever waits for the answer.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct BodyProgress {
     /// Bytes handed on.
     pub(crate) bytes: Cell<u64>,
@@ -98,11 +98,17 @@ impl RequestBody {
         (Self::Stream(Box::new(stream)), progress)
     }
 
-    /// Refuses the body if it does not begin as messages of gRPC do.
-    pub(crate) fn expect_frames(&mut self) {
-        if let Self::Stream(stream) = self {
-            stream.expects_frames = true;
+    /// Refuses the body if it does not begin as messages of gRPC do: at once what is there, otherwise when it comes.
+    pub(crate) fn expect_frames(&mut self) -> Result<(), Reason> {
+        match self {
+            Self::Stream(stream) => stream.expects_frames = true,
+            Self::Held(held) => {
+                let is_one = is_grpc_message(&held.joined());
+                return if is_one { Ok(()) } else { Err(Reason::UnreadableBody) };
+            }
+            Self::Empty | Self::Begun(_) => {}
         }
+        Ok(())
     }
 
     /// Puts back what was taken from the beginning.

@@ -88,9 +88,11 @@ fn the_reference_explains_every_section() {
 fn the_cedar_schema_is_that_of_the_configuration() {
     let printed = run(&examples(), &["schema", "--format", "cedar", "quickstart.yaml"]);
     assert_eq!((printed.code, printed.stderr.as_str()), (0, ""));
-    for expected in
-        ["entity User, ApiKey, Anonymous in [Role] {", "action \"read\", \"write\";", "type Parameters = {"]
-    {
+    for expected in [
+        "entity User, ApiKey, Certificate, Signer, Anonymous in [Role] {",
+        "action \"read\", \"write\";",
+        "type Parameters = {",
+    ] {
         assert!(printed.stdout.contains(expected), "{expected} in\n{}", printed.stdout);
     }
 
