@@ -19,6 +19,9 @@
 //   /control/client          adds the client in its body
 //   /control/seen            how often each endpoint was asked, and every secret that was issued
 
+// Standard output has one line and then no reader.
+console.info = console.warn;
+
 import { createServer } from 'node:http';
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { parse } from 'node:querystring';

@@ -129,6 +129,7 @@ impl Authentication {
                 Step::Jwt(jwt) => jwt.authenticate(head, &self.cache)?,
                 Step::ApiKeys(keys) => keys.authenticate(head)?,
                 Step::Certificates(certificates) => certificates.authenticate(head)?,
+                Step::Introspection(introspection) => introspection.authenticate(head)?,
                 Step::Webhook(webhook) => webhook.authenticate(head)?,
             };
             if let Some(principal) = found {

@@ -26,8 +26,8 @@ impl Authentication {
         let mut bearer_given = false;
         for step in &plan.steps {
             let text = match step {
-                Step::Jwt(_) if bearer_given => continue,
-                Step::Jwt(_) => {
+                Step::Jwt(_) | Step::Introspection(_) if bearer_given => continue,
+                Step::Jwt(_) | Step::Introspection(_) => {
                     bearer_given = true;
                     bearer(self.realm(), reason, notes)
                 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use portcullis_core::Reason;
 use portcullis_oidc::KeySource;
 
+use crate::introspection::Question;
+
 /// A request that is not authenticated.
 #[derive(Debug, Clone)]
 pub enum Refusal {
@@ -22,6 +24,8 @@ pub enum Refusal {
 pub enum Need {
     /// The keys of an issuer.
     Keys(Arc<KeySource>),
+    /// What an issuer says of a token.
+    Introspection(Question),
 }
 
 impl Need {
@@ -29,7 +33,7 @@ impl Need {
     #[must_use]
     pub const fn reason(&self) -> Reason {
         match self {
-            Self::Keys(_) => Reason::KeysUnavailable,
+            Self::Keys(_) | Self::Introspection(_) => Reason::KeysUnavailable,
         }
     }
 }
@@ -60,6 +64,9 @@ impl Fault {
     pub(crate) const EXPIRED: Self = Self { reason: Reason::ExpiredToken, cause: "expired" };
     pub(crate) const KEYS_UNAVAILABLE: Self =
         Self { reason: Reason::KeysUnavailable, cause: "keys_unavailable" };
+
+    pub(crate) const ISSUER_UNAVAILABLE: Self =
+        Self { reason: Reason::KeysUnavailable, cause: "issuer_unavailable" };
 
     pub(crate) const NO_CERTIFICATE: Self =
         Self { reason: Reason::CertificateRequired, cause: "certificate_missing" };

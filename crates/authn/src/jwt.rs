@@ -8,9 +8,10 @@
 //!   token's word. Ignoring them would do for the gateway, but not for a service behind it that believes them.
 //!   `x5c` and `x5t` are ignored.
 //! - A token without `exp` or `sub`: it would name nobody, or last for ever.
-//! - A token with `cnf` (RFC 7800): it is bound to a key whose possession is not proved by sending the token.
+//! - A token with `cnf` (RFC 7800) that is bound to anything but the certificate of the connection (RFC 8705): possession is
+//!   not proved by sending it.
 
-mod claims;
+pub(crate) mod claims;
 mod compile;
 mod header;
 mod raw;

@@ -1,20 +1,22 @@
-//! A credential becomes a principal: JWT, API key, client certificate, webhook signature, anonymous.
+//! A credential becomes a principal: JWT, API key, opaque token, client certificate, webhook signature, anonymous.
 //!
 //! [`Authentication`] holds every method of the configuration, [`Authenticate`] is what one route takes of them:
 //! methods in order, scopes, whether callers without a credential are let in. The first method whose credential
 //! is present decides; a credential that is present and wrong is refused, and never counts as none.
 //!
 //! Each kind of credential is one module with its raw configuration, its compile step and its verification:
-//! [`jwt`], [`api_key`], [`certificate`], [`webhook`]. A new kind is such a module, a list in [`RawAuthentication`], and one variant in
+//! [`jwt`], [`introspection`], [`api_key`], [`certificate`], [`webhook`]. A new kind is such a module, a list in [`RawAuthentication`], and one variant in
 //! `method`, where the compiler then asks for the rest.
 
 pub mod api_key;
 mod authentication;
+mod binding;
 mod cache;
 pub mod certificate;
 mod challenge;
 mod fault;
 mod hexadecimal;
+pub mod introspection;
 pub mod jwt;
 mod method;
 mod plan;

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use http::HeaderName;
 use portcullis_core::{ConfigFolder, KeyPath, Problems};
-use portcullis_oidc::{KeySetUrl, KeySource, RefreshRules};
+use portcullis_oidc::KeySource;
 
 use crate::RawAuthentication;
 use crate::api_key::ApiKeyMethod;
 use crate::certificate::CertificateMethod;
+use crate::introspection::IntrospectionMethod;
 use crate::jwt::{JwtMethod, JwtStep};
 use crate::plan::ANONYMOUS;
 use crate::replay::ReplayTable;
@@ -25,6 +26,7 @@ pub(crate) enum Method {
     ApiKeys(Arc<ApiKeyMethod>),
     Certificates(Arc<CertificateMethod>),
     Webhook(Arc<WebhookMethod>),
+    Introspection(Arc<IntrospectionMethod>),
 }
 
 /// What a route asks for one kind of credential, in one place of the request.
@@ -34,6 +36,7 @@ pub(crate) enum Step {
     ApiKeys(Arc<ApiKeyMethod>),
     Certificates(Arc<CertificateMethod>),
     Webhook(Arc<WebhookMethod>),
+    Introspection(Arc<IntrospectionMethod>),
 }
 
 impl Step {
@@ -43,6 +46,7 @@ impl Step {
             Self::Jwt(jwt) => jwt.reads(header),
             Self::ApiKeys(method) => method.header() == header,
             Self::Webhook(method) => method.header() == header,
+            Self::Introspection(method) => method.header().name() == header,
             Self::Certificates(_) => false,
         }
     }
@@ -77,6 +81,14 @@ impl Methods {
             |raw| &raw.name,
             ApiKeyMethod::compile,
             Method::ApiKeys,
+            compiling,
+        );
+        methods.register(
+            &raw.introspection,
+            &path.key("introspection"),
+            |raw| &raw.name,
+            IntrospectionMethod::compile,
+            Method::Introspection,
             compiling,
         );
         methods.register(
@@ -156,14 +168,14 @@ pub(crate) struct Compiling<'c> {
 }
 
 impl Compiling<'_> {
-    /// The source of the keys at `url`: the one that there is already, in this configuration or the previous
-    /// one, with the keys that it has; or else a new one.
-    pub(crate) fn remote(&mut self, url: KeySetUrl, rules: RefreshRules) -> Arc<KeySource> {
-        if let Some(shared) = self.sources.iter().find(|source| source.serves(&url, &rules)) {
+    /// The one source of these keys: that of this configuration or the previous one, with the keys that it has, if there is
+    /// one already.
+    pub(crate) fn remote(&mut self, source: KeySource) -> Arc<KeySource> {
+        if let Some(shared) = self.sources.iter().find(|known| known.serves(&source)) {
             return Arc::clone(shared);
         }
-        let kept = self.previous.iter().find(|source| source.serves(&url, &rules)).map(Arc::clone);
-        let source = kept.unwrap_or_else(|| Arc::new(KeySource::remote(url, rules)));
+        let kept = self.previous.iter().find(|known| known.serves(&source)).map(Arc::clone);
+        let source = kept.unwrap_or_else(|| Arc::new(source));
         self.sources.push(Arc::clone(&source));
         source
     }

@@ -85,13 +85,17 @@ impl Authenticate {
         let steps = if self.mode == Mode::Off { &[][..] } else { &self.steps };
         steps.iter().filter_map(|step| match step {
             Step::ApiKeys(method) => method.query(),
-            Step::Jwt(_) | Step::Certificates(_) | Step::Webhook(_) => None,
+            _ => None,
         })
     }
 
     /// Whether one of the methods reads `Authorization`.
     pub(crate) fn reads_authorization(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step, Step::Jwt(jwt) if jwt.has_scheme()))
+        self.steps.iter().any(|step| match step {
+            Step::Jwt(jwt) => jwt.has_scheme(),
+            Step::Introspection(method) => method.header().has_scheme(),
+            _ => false,
+        })
     }
 
     /// Whether one of the methods takes client certificates.
@@ -135,6 +139,10 @@ impl Authenticate {
                 }
                 self.steps.push(Step::Certificates(Arc::clone(method)));
             }
+            Ok(Some(Method::Introspection(method))) => match self.step_that_reads(method.header().name()) {
+                None => self.steps.push(Step::Introspection(Arc::clone(method))),
+                Some(_) => refuse_shared_header(name, method.header().name(), path, problems),
+            },
             Ok(Some(Method::Webhook(method))) => match self.step_that_reads(method.header()) {
                 None => self.steps.push(Step::Webhook(Arc::clone(method))),
                 Some(_) => refuse_shared_header(name, method.header(), path, problems),

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::api_key::RawApiKeys;
 use crate::certificate::RawCertificates;
+use crate::introspection::RawIntrospection;
 use crate::jwt::RawJwt;
 use crate::webhook::RawWebhook;
 
@@ -19,6 +20,8 @@ pub struct RawAuthentication {
     pub jwt: Vec<RawJwt>,
     /// Methods that take API keys.
     pub api_keys: Vec<RawApiKeys>,
+    /// Methods that take tokens about which the issuer is asked.
+    pub introspection: Vec<RawIntrospection>,
     /// Methods that take the certificates of clients.
     pub certificates: Vec<RawCertificates>,
     /// Methods that take requests signed with a shared secret, such as the webhooks of GitHub, Stripe and Slack.
@@ -33,6 +36,7 @@ impl Default for RawAuthentication {
             realm: "api".to_owned(),
             jwt: Vec::new(),
             api_keys: Vec::new(),
+            introspection: Vec::new(),
             certificates: Vec::new(),
             webhooks: Vec::new(),
             cache: RawCredentialCache::default(),

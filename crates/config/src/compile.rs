@@ -133,8 +133,9 @@ fn judged_fields(raw: &RawConfig, drafts: &[RouteDraft<'_>]) -> Vec<HeaderName> 
     let of_routes = drafts.iter().flat_map(|draft| draft.raw.headers.keys());
     let of_policies = raw.authorization.context_headers.iter();
     let of_tokens = raw.authentication.jwt.iter().map(|method| &method.header);
+    let of_opaque_tokens = raw.authentication.introspection.iter().map(|method| &method.header);
     let of_keys = raw.authentication.api_keys.iter().map(|method| &method.header);
-    let names = of_routes.chain(of_policies).chain(of_tokens).chain(of_keys).cloned();
+    let names = of_routes.chain(of_policies).chain(of_tokens).chain(of_opaque_tokens).chain(of_keys).cloned();
     let of_webhooks = raw.authentication.webhooks.iter().flat_map(RawWebhook::fields);
     names.chain(of_webhooks).filter_map(|name| HeaderName::try_from(name).ok()).collect()
 }

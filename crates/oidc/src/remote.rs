@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use bytes::Bytes;
 use portcullis_core::{KeyPath, Period, Problems, Timestamp};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
+use crate::client::{MetadataError, ProviderMetadata};
 use crate::{
     Fetch, FetchError, Generation, KeySet, KeySetError, KeySetUrl, KeysUnavailable, PublishedKeys,
     SkippedKey, fetch,
@@ -98,6 +100,9 @@ pub enum RefreshError {
     /// There is no document.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// The issuer does not say where its keys are.
+    #[error("the issuer's metadata: {0}")]
+    Metadata(#[from] MetadataError),
     /// The document is not a usable key set. An empty one counts as such: a provider that publishes its
     /// mistake must not take every service down before `max_stale`.
     #[error(transparent)]
@@ -110,6 +115,8 @@ const NEVER: u64 = 0;
 #[derive(Debug)]
 pub(crate) struct RemoteKeys {
     url: KeySetUrl,
+    /// The issuer, if `url` is that and not yet where its keys are.
+    issuer: Option<String>,
     rules: RefreshRules,
     current: ArcSwapOption<PublishedKeys>,
     /// When the provider last published what is in `current`.
@@ -122,9 +129,10 @@ pub(crate) struct RemoteKeys {
 }
 
 impl RemoteKeys {
-    pub(crate) fn new(url: KeySetUrl, rules: RefreshRules) -> Self {
+    pub(crate) fn new(url: KeySetUrl, issuer: Option<String>, rules: RefreshRules) -> Self {
         Self {
             url,
+            issuer,
             rules,
             current: ArcSwapOption::empty(),
             confirmed: AtomicU64::new(NEVER),
@@ -136,6 +144,10 @@ impl RemoteKeys {
 
     pub(crate) fn url(&self) -> &KeySetUrl {
         &self.url
+    }
+
+    pub(crate) fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
     }
 
     pub(crate) fn rules(&self) -> &RefreshRules {
@@ -184,12 +196,20 @@ impl RemoteKeys {
     async fn fetch_once(&self, fetch: &dyn Fetch, now: Timestamp) -> Result<Refreshed, RefreshError> {
         write(&self.attempted, now);
         let mut next = NextRefresh { due: &self.due, at: Timestamp(NEVER) };
-        let outcome = match fetch::document(fetch, self.url.as_uri()).await {
+        let outcome = match self.document(fetch).await {
             Ok(document) => self.publish(&document, now),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         };
         next.at = now.plus(if outcome.is_ok() { self.rules.every } else { self.rules.cool_down });
         outcome
+    }
+
+    /// The key set. An issuer is asked each time where it is: it may have moved.
+    async fn document(&self, fetch: &dyn Fetch) -> Result<Bytes, RefreshError> {
+        let Some(issuer) = &self.issuer else { return Ok(fetch::document(fetch, self.url.as_uri()).await?) };
+        let metadata = ProviderMetadata::discover(fetch, issuer).await?;
+        let url = metadata.jwks_uri.ok_or(MetadataError::Missing("jwks_uri"))?;
+        Ok(fetch::document(fetch, url.as_uri()).await?)
     }
 
     fn publish(&self, document: &[u8], now: Timestamp) -> Result<Refreshed, RefreshError> {

@@ -46,7 +46,14 @@ impl KeySource {
     /// Keys that a provider publishes at `url`. There are none until the first refresh.
     #[must_use]
     pub fn remote(url: KeySetUrl, rules: RefreshRules) -> Self {
-        Self(Origin::Remote(RemoteKeys::new(url, rules)))
+        Self(Origin::Remote(RemoteKeys::new(url, None, rules)))
+    }
+
+    /// Keys of which the issuer itself says where they are: by OpenID Connect Discovery, or RFC 8414. `url` is the issuer as a
+    /// URL.
+    #[must_use]
+    pub fn discovered(issuer: &str, url: KeySetUrl, rules: RefreshRules) -> Self {
+        Self(Origin::Remote(RemoteKeys::new(url, Some(issuer.to_owned()), rules)))
     }
 
     /// The keys to verify with at `now`.
@@ -118,7 +125,7 @@ impl KeySource {
         self.generation(now).is_some()
     }
 
-    /// The URL of a remote source.
+    /// The URL of a remote source, which is the issuer's where keys are discovered.
     #[must_use]
     pub fn url(&self) -> Option<&KeySetUrl> {
         match &self.0 {
@@ -127,13 +134,15 @@ impl KeySource {
         }
     }
 
-    /// Whether this source fetches from `url` under `rules`, so that a new configuration may take it over
+    /// Whether this source fetches what `other` would, under the same rules, so that a new configuration may take it over
     /// with the keys it already has.
     #[must_use]
-    pub fn serves(&self, url: &KeySetUrl, rules: &RefreshRules) -> bool {
-        match &self.0 {
-            Origin::Fixed(_) => false,
-            Origin::Remote(remote) => remote.url() == url && remote.rules() == rules,
+    pub fn serves(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Origin::Remote(one), Origin::Remote(other)) => {
+                one.url() == other.url() && one.issuer() == other.issuer() && one.rules() == other.rules()
+            }
+            _ => false,
         }
     }
 }

@@ -254,6 +254,10 @@ impl NeedFetcher {
                     let _: Result<_, _> = source.refresh(&*fetch, SystemClock.now()).await;
                 });
             }
+            Need::Authentication(portcullis_authn::Need::Introspection(question)) => {
+                let question = question.clone();
+                self.wait_for(async move { question.ask(&*fetch, SystemClock.now()).await });
+            }
             Need::Limits(_, ask) => {
                 let asking = ask.clone();
                 let answer = self.wait_for(async move {

@@ -25,9 +25,6 @@ impl ClaimRules {
         is_from(&claims, &self.issuer)?;
         is_for(&claims, &self.audiences)?;
         let subject = subject(&claims)?;
-        if claims.contains_key("cnf") {
-            return Err(Fault::token("sender_constrained"));
-        }
         if self.required.iter().any(|path| path.find(&claims).is_none_or(Value::is_null)) {
             return Err(Fault::token("required_claim"));
         }
@@ -94,7 +91,7 @@ impl ClaimPath {
     }
 
     /// A claim of that very name comes first: names that are URLs have dots in them.
-    fn find<'c>(&self, claims: &'c Claims) -> Option<&'c Value> {
+    pub(crate) fn find<'c>(&self, claims: &'c Claims) -> Option<&'c Value> {
         claims.get(&self.0).or_else(|| {
             let (first, rest) = self.0.split_once('.')?;
             rest.split('.').try_fold(claims.get(first)?, |value, name| value.get(name))
@@ -103,7 +100,7 @@ impl ClaimPath {
 }
 
 /// RFC 8693 section 4.2 has `scope` as one string; some issuers write `scp`, some of them as a list.
-fn scopes(claims: &Claims) -> Vec<String> {
+pub(crate) fn scopes(claims: &Claims) -> Vec<String> {
     match claims.get("scope").or_else(|| claims.get("scp")) {
         Some(Value::String(scopes)) => scopes.split_ascii_whitespace().map(str::to_owned).collect(),
         Some(list) => names(list),
@@ -112,7 +109,7 @@ fn scopes(claims: &Claims) -> Vec<String> {
 }
 
 /// A name, or a list of them; what is not a string gives no rights.
-fn names(value: &Value) -> Vec<String> {
+pub(crate) fn names(value: &Value) -> Vec<String> {
     match value {
         Value::String(name) => vec![name.clone()],
         Value::Array(list) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
@@ -121,7 +118,7 @@ fn names(value: &Value) -> Vec<String> {
 }
 
 /// RFC 7519 section 2: seconds since the epoch, with or without a fraction. Nothing before the epoch.
-fn numeric_date(value: &Value) -> Option<Timestamp> {
+pub(crate) fn numeric_date(value: &Value) -> Option<Timestamp> {
     if let Some(seconds) = value.as_u64() {
         return Some(Timestamp::from_secs(seconds));
     }

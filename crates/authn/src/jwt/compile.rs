@@ -94,10 +94,10 @@ fn check_bounds(raw: &RawJwt, path: &KeyPath, problems: &mut Problems) {
             .error(&path.key("algorithms"), "the list is empty, so every token would be refused")
             .suggest("write the algorithm that the issuer signs with, for example `[RS256]`");
     }
-    if raw.refresh.is_some() && !matches!(raw.keys, RawKeys::JwksUrl(_)) {
+    if raw.refresh.is_some() && !matches!(raw.keys, RawKeys::JwksUrl(_) | RawKeys::Discovery) {
         problems
-            .error(&path.key("refresh"), "only keys from a `jwks_url` are refreshed")
-            .suggest("remove it, or use `jwks_url`");
+            .error(&path.key("refresh"), "only keys from a `jwks_url` or by `discovery` are refreshed")
+            .suggest("remove it, or write `keys: discovery`");
     }
 }
 
@@ -107,7 +107,7 @@ fn compile_keys(raw: &RawJwt, path: &KeyPath, compiling: &mut Compiling<'_>) -> 
         RawKeys::Secret(secret) => from_secret(secret, raw, &keys.key("secret"), compiling.problems),
         RawKeys::Pem(file) => from_pem(file, raw, &keys.key("pem"), compiling),
         RawKeys::Jwks(file) => from_jwks(file, raw, &keys.key("jwks"), compiling),
-        RawKeys::JwksUrl(url) => return from_url(url, raw, path, compiling),
+        RawKeys::JwksUrl(_) | RawKeys::Discovery => return from_network(raw, path, compiling),
     };
     fixed.map(|keys| Arc::new(KeySource::fixed(keys)))
 }
@@ -187,23 +187,26 @@ fn from_jwks(file: &str, raw: &RawJwt, path: &KeyPath, compiling: &mut Compiling
     Some(keys)
 }
 
-fn from_url(
-    url: &str,
-    raw: &RawJwt,
-    path: &KeyPath,
-    compiling: &mut Compiling<'_>,
-) -> Option<Arc<KeySource>> {
-    let place = path.key("keys").key("jwks_url");
+fn from_network(raw: &RawJwt, path: &KeyPath, compiling: &mut Compiling<'_>) -> Option<Arc<KeySource>> {
+    let (place, written, url) = match &raw.keys {
+        RawKeys::JwksUrl(url) => (path.key("keys").key("jwks_url"), path.key("keys").key("jwks_url"), url),
+        _ => (path.key("keys"), path.key("issuer"), &raw.issuer),
+    };
     let refresh = raw.refresh.clone().unwrap_or_default();
     let rules = RefreshRules::compile(&refresh, &path.key("refresh"), compiling.problems);
     let refused = refuse_secrets(raw, &place, compiling.problems);
     match KeySetUrl::parse(url) {
-        Ok(url) => (!refused).then(|| compiling.remote(url, rules)),
+        Ok(_) if refused => None,
+        Ok(url) if matches!(raw.keys, RawKeys::Discovery) => {
+            Some(compiling.remote(KeySource::discovered(&raw.issuer, url, rules)))
+        }
+        Ok(url) => Some(compiling.remote(KeySource::remote(url, rules))),
         Err(error) => {
-            compiling
-                .problems
-                .error(&place, error.to_string())
-                .suggest("write the `jwks_uri` of the issuer, for example `https://login.example.com/keys`");
+            let suggestion = match raw.keys {
+                RawKeys::Discovery => "write the `jwks_url` of an issuer that is no URL, or name a file",
+                _ => "write the `jwks_uri` of the issuer, for example `https://login.example.com/keys`",
+            };
+            compiling.problems.error(&written, error.to_string()).suggest(suggestion);
             None
         }
     }

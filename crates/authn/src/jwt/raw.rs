@@ -17,9 +17,9 @@ pub struct RawJwt {
     pub audiences: Vec<String>,
     /// Accepted signature algorithms. At least one, all of the kind of the keys.
     pub algorithms: Vec<Algorithm>,
-    /// The keys that verify the signatures: one of `pem`, `jwks`, `jwks_url`, `secret`.
+    /// The keys that verify the signatures: `discovery`, or one of `pem`, `jwks`, `jwks_url`, `secret`.
     pub keys: RawKeys,
-    /// When keys from a `jwks_url` are fetched. Only with `jwks_url`.
+    /// When keys are fetched. Only with `jwks_url` and `discovery`.
     pub refresh: Option<RawRefresh>,
     /// Accepted values of the token's `typ`; a token without one counts as `JWT`. Default `JWT` and `at+jwt`;
     /// write `[at+jwt]` if the issuer follows RFC 9068.
@@ -54,6 +54,8 @@ pub enum RawKeys {
     Jwks(String),
     /// The URL of the issuer's JSON Web Key Set: `https`, or `http` on the machine itself.
     JwksUrl(String),
+    /// The issuer says where they are: at `/.well-known/openid-configuration` below its URL, or where RFC 8414 has it.
+    Discovery,
     /// A secret shared with the issuer, for HS256 (at least 32 bytes), HS384 (48) and HS512 (64) only.
     Secret(Secret),
 }

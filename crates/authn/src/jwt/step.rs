@@ -9,6 +9,7 @@ use smallvec::{SmallVec, smallvec};
 
 use super::token::Token;
 use super::{JwtMethod, TokenHeader};
+use crate::binding;
 use crate::cache::{CredentialCache, Verified};
 use crate::fault::{Failure, Fault};
 
@@ -59,12 +60,14 @@ impl JwtStep {
         }
         let digest = cache.digest(text);
         if let Some(principal) = cache.get(digest, |verified| self.still_holds(verified, head.now)) {
+            binding::check(&principal.claims, head)?;
             return Ok(Some(principal));
         }
         let token = Token::parse(text)?;
         let method = self.choose(&token)?;
         let (principal, generation) = method.verify(&token, text.len(), head.now)?;
         let principal = Arc::new(principal);
+        binding::check(&principal.claims, head)?;
         cache.insert(digest, Verified { method: method.id, generation, principal: Arc::clone(&principal) });
         Ok(Some(principal))
     }

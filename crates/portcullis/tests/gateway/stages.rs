@@ -7,6 +7,7 @@ mod fleet;
 mod issuers;
 mod limits;
 mod modes;
+mod opaque_tokens;
 mod record;
 mod remote_keys;
 mod scan;

@@ -215,7 +215,7 @@ impl Detector {
     }
 
     fn scan_all(&self, place: Place, name: &[u8], value: &[u8], findings: &mut Findings) {
-        Reader { detector: self, place, name, findings }.read(value);
+        Reader { detector: self, place, name, is_token: ssrf::is_token(value), findings }.read(value);
     }
 }
 

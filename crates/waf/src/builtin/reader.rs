@@ -64,6 +64,8 @@ pub(super) struct Reader<'r> {
     pub(super) detector: &'r Detector,
     pub(super) place: Place,
     pub(super) name: &'r [u8],
+    /// Whether the value is a signed token, which names its issuer by its address.
+    pub(super) is_token: bool,
     pub(super) findings: &'r mut Findings,
 }
 
@@ -279,6 +281,9 @@ impl Reader<'_> {
         let mut sums = [0_u16; Family::ALL.len()];
         for (id, start, end) in &cues.list {
             let Some(rule) = self.detector.rules.get(id) else { continue };
+            if self.is_token && rule.info.family == Family::Ssrf {
+                continue;
+            }
             let score = weight(rule, prose || (rule.alone && is_mentioned(text.bytes, *start)));
             let score = if traversal::is_picture(*id, text.bytes) { score.min(2) } else { score };
             if score == 0 {

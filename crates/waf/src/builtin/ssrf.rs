@@ -63,6 +63,20 @@ fn run(text: &Text<'_>, cues: &mut Cues) {
     }
 }
 
+/// Whether a value is a signed token (RFC 7515 section 7.1), with or without a scheme before it. What it says of addresses is said
+/// to whoever verifies it: an issuer within the house has an internal one.
+pub(super) fn is_token(value: &[u8]) -> bool {
+    let word = value.iter().rposition(|byte| *byte == b' ').map_or(value, |space| {
+        let (scheme, word) = value.split_at(space);
+        let is_scheme = [&b"bearer"[..], b"dpop"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+        if is_scheme { word.get(1..).unwrap_or_default() } else { b"" }
+    });
+    // `{"` in base64.
+    word.starts_with(b"eyJ")
+        && word.iter().filter(|byte| **byte == b'.').count() == 2
+        && word.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
+}
+
 /// Judges the host of an address that begins at `start`.
 fn authority(text: &[u8], start: usize, cues: &mut Cues) {
     let rest = text.get(start..).unwrap_or_default();

@@ -279,3 +279,122 @@ fn operators_are_told_when_keys_cannot_be_fetched_and_when_they_are_there() {
     assert!(failures.and_then(|count| count.parse::<u32>().ok()) >= Some(3), "each is counted: {metrics}");
     assert!(metrics.contains("\nportcullis_key_sets_missing 0\n"), "{metrics}");
 }
+
+/// With a certified provider that says itself where its keys are: a key that is new is known at its first use, and while the
+/// provider is away nobody who is known fails.
+#[test]
+fn an_issuer_says_where_its_keys_are() {
+    let clients = json!([{
+        "client_id": "robot", "client_secret": "a secret of the robot", "redirect_uris": [],
+        "response_types": [], "grant_types": ["client_credentials"],
+    }]);
+    let resources = json!({ "https://shop.test/api": "read" });
+    let variables = [("IDP_CLIENTS", clients), ("IDP_RESOURCES", resources)];
+    let Some(provider) = portcullis_testkit::provider::Provider::start(&variables) else { return };
+    let service = Upstream::start();
+    let section = format!(
+        "{{ jwt: [{{ name: staff, issuer: \"{}\", audiences: [\"https://shop.test/api\"], algorithms: [RS256], \
+         types: [at+jwt], keys: discovery, refresh: {{ cool_down: 1s, every: 1h }} }}] }}",
+        provider.issuer()
+    );
+    let gateway = plain(&service.url())
+        .section("authentication", section)
+        .policy("authenticate", "{ methods: [staff], scopes: { all: [read] } }")
+        .start();
+    let token = || {
+        // robot:a secret of the robot, form-encoded
+        let lines = "Authorization: Basic cm9ib3Q6YStzZWNyZXQrb2YrdGhlK3JvYm90\r\nConnection: close\r\n\
+                     Content-Type: application/x-www-form-urlencoded\r\n";
+        let body = "grant_type=client_credentials&scope=read&resource=https://shop.test/api";
+        let answer = raw::post(provider.address(), "/token", lines, body).json();
+        authorization(answer["access_token"].as_str().unwrap())
+    };
+    let old = token();
+    assert_eq!(status(&gateway, &old), 200);
+    // A key may be asked for once in a second.
+    let begun = Instant::now();
+    while begun.elapsed() < std::time::Duration::from_millis(1100) {
+        assert_eq!(status(&gateway, &old), 200);
+    }
+    provider.control("rotate-keys", "");
+    let new = token();
+    assert_eq!((status(&gateway, &new), status(&gateway, &old)), (200, 200));
+    let asked = provider.asked("/.well-known/openid-configuration");
+    provider.control("down", "");
+    let begun = Instant::now();
+    while begun.elapsed() < std::time::Duration::from_millis(1100) {
+        assert_eq!((status(&gateway, &new), status(&gateway, &old)), (200, 200));
+    }
+    let stranger = authorization(&new_key().mint(Some("unknown"), &claims("ann")).unwrap());
+    assert_eq!(status(&gateway, &stranger), 401);
+    assert_eq!((status(&gateway, &new), status(&gateway, &old)), (200, 200));
+    provider.control("up", "");
+    assert_eq!(provider.asked("/.well-known/openid-configuration"), asked, "once for each set of keys");
+}
+
+/// An issuer that says itself where its keys are.
+fn issuer(key: Value) -> Upstream {
+    Upstream::scripted(move |seen| {
+        let issuer = format!("http://{}", seen.header("host")?);
+        let document = match seen.target.as_str() {
+            "/.well-known/openid-configuration" => {
+                json!({ "issuer": issuer, "jwks_uri": format!("{issuer}/keys") })
+            }
+            "/keys" => json!({ "keys": [key] }),
+            _ => return None,
+        };
+        let document = document.to_string();
+        Some(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{document}", document.len()).into_bytes())
+    })
+}
+
+/// The example, as it is published, but for where its issuers are.
+#[test]
+fn the_example_keeps_tenants_apart() {
+    let service = Upstream::start();
+    let other = new_key();
+    let (acme, globex) = (issuer(jwk(&EC, "a")), issuer(jwk(&other, "g")));
+    let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let read = |name: &str| std::fs::read_to_string(examples.join(name)).unwrap();
+    let policy = read("jwt-multi-tenant.cedar")
+        .replace("https://login.acme.example", &acme.url())
+        .replace("https://id.globex.example", &globex.url());
+    let gateway = crate::common::setup()
+        .variable("LISTEN", "127.0.0.1:0")
+        .variable("ADMIN", "127.0.0.1:0")
+        .variable("UPSTREAM", service.url())
+        .variable("ACME_ISSUER", acme.url())
+        .variable("GLOBEX_ISSUER", globex.url())
+        .file("jwt-multi-tenant.cedar", policy)
+        .start(&read("jwt-multi-tenant.yaml"));
+    let token = |key: &SigningKey, kid: &str, issuer: &Upstream, scope: &str| {
+        let mut claims = claims("ann");
+        claims.insert("iss".to_owned(), json!(issuer.url()));
+        claims.insert("aud".to_owned(), json!("reports-api"));
+        claims.insert("scope".to_owned(), json!(scope));
+        authorization(&key.mint(Some(kid), &claims).unwrap())
+    };
+    let of_acme = token(&EC, "a", &acme, "reports.read");
+    let of_globex = token(&other, "g", &globex, "reports.write");
+    // Signed by one tenant's key in the name of the other's issuer.
+    let forged = token(&EC, "a", &globex, "reports.read");
+    let ask = |line: &str, lines: &str| {
+        let request = format!("{line} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n{lines}\r\n");
+        Connection::open(gateway.address("public")).send(request).response().status
+    };
+    assert_eq!(ask("GET /acme/reports/1", &of_acme), 200);
+    assert_eq!(service.only_request().header("x-tenant").as_deref(), Some("acme"));
+    assert_eq!(ask("PUT /globex/reports/1", &of_globex), 200);
+    service.forget();
+    assert_eq!(ask("GET /globex/reports/1", &of_acme), 403);
+    assert_eq!(ask("GET /acme/reports/1", &of_globex), 403);
+    assert_eq!(ask("PUT /acme/reports/1", &of_acme), 403);
+    assert_eq!(ask("GET /globex/reports/1", &forged), 401);
+    service.assert_no_contact();
+    // One question for the place of the keys and one for the keys, whatever the number of routes.
+    let unknown = token(&EC, "b", &acme, "reports.read");
+    for _ in 0..10 {
+        assert_eq!(ask("GET /acme/reports/1", &unknown), 401);
+    }
+    assert_eq!(acme.requests().len(), 2, "not again within the cool-down");
+}

@@ -1,5 +1,8 @@
 //! Client certificates as credentials: whom they stand for, what that one may, what services learn of it.
 
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD;
 use portcullis_testkit::ca::Identity;
 use portcullis_testkit::echo::Upstream;
 use portcullis_testkit::gateway::Gateway;
@@ -8,6 +11,7 @@ use serde_json::json;
 
 use super::{Stage, connect};
 use crate::common::Config;
+use crate::credentials;
 
 const OPTIONAL: &str = "client_certificates: { mode: optional, ca: [clients.pem] }";
 
@@ -229,4 +233,33 @@ fn the_example_names_workloads_by_their_spiffe_ids() {
     assert!(seen[0].has("client-cert") && seen[0].header("x-caller").unwrap().starts_with("spiffe://"));
     let records = gateway.stop_and_audit();
     assert_eq!(records[0]["principal.kind"], json!("certificate"));
+}
+
+/// RFC 8705: a token that is bound to a certificate is of no use to whoever stole it.
+#[test]
+fn a_token_that_is_bound_to_a_certificate_passes_on_its_connection_alone() {
+    let stage = Stage::new();
+    let (holder, thief) = (stage.clients.client("holder.test"), stage.clients.client("thief.test"));
+    let thumbprint = digest::digest(&digest::SHA256, &holder.chain()[0]);
+    let mut claims = credentials::claims("ann");
+    claims.insert("cnf".to_owned(), json!({ "x5t#S256": URL_SAFE_NO_PAD.encode(thumbprint) }));
+    let token = credentials::EC.mint(None, &claims).unwrap();
+    let folder = stage
+        .folder()
+        .file("staff.pem", credentials::EC.public_pem().unwrap())
+        .file("rsa.pem", credentials::RSA.public_pem().unwrap());
+    let gateway = credentials::authenticated(stage.config(OPTIONAL), "staff").start_in(folder);
+    let request = format!("GET / HTTP/1.1\r\nHost: gate.test\r\nAuthorization: Bearer {token}\r\n\r\n");
+    let ask = |identity: Option<&Identity>| {
+        let answer = connect(&gateway, &stage.client(identity)).send(&request).response();
+        (answer.status, if answer.status == 200 { String::new() } else { answer.code() })
+    };
+    for _ in 0..2 {
+        // The second time it is remembered whose the token is.
+        assert_eq!(ask(Some(&holder)), (200, String::new()));
+        assert_eq!(ask(Some(&thief)), (401, "invalid_token".to_owned()));
+        assert_eq!(ask(None), (401, "invalid_token".to_owned()));
+    }
+    let records = gateway.stop_and_audit();
+    assert_eq!(records[1]["credential_fault"], "bound_to_another");
 }

@@ -1,0 +1,241 @@
+//! Opaque tokens: the issuer is asked what they are worth (RFC 7662).
+//!
+//! Deciding does no I/O: a token that nothing is known of needs a question, which the driver has asked by [`Need`]. All who need
+//! the same answer at the same time wait for one question; there are never more than a few questions at once, and none for a
+//! moment after one failed. Answers are kept under a keyed hash of the token, and never beyond its end.
+
+mod answers;
+mod compile;
+mod raw;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use portcullis_core::{Digest, Head, KeyedHash, Principal, PrincipalKind, Secret, Timestamp};
+use portcullis_oidc::Fetch;
+use portcullis_oidc::client::{Client, Introspection, ProviderMetadata, TokenClient, TokenClientError};
+use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
+
+pub use raw::{RawAnswerCache, RawClient, RawIntrospection, SecretPlace};
+
+use crate::binding;
+use crate::fault::{Failure, Fault, Need};
+use crate::jwt::TokenHeader;
+use crate::jwt::claims::{ClaimPath, is_for, names, numeric_date, scopes};
+use answers::{Answer, Answers};
+
+/// The longest token.
+const LONGEST_TOKEN: usize = 8 << 10;
+/// How many questions are under way at once.
+const MOST_QUESTIONS: usize = 64;
+/// How long nobody is asked after a question failed.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How long what an issuer says of itself is believed.
+const METADATA: Duration = Duration::from_secs(600);
+
+/// An issuer that is asked about its tokens.
+pub struct IntrospectionMethod {
+    name: String,
+    header: TokenHeader,
+    issuer: String,
+    audiences: Vec<String>,
+    roles: ClaimPath,
+    client: Client,
+    /// Where it is asked, if that is written.
+    known: Option<ProviderMetadata>,
+    /// What it says of itself, and until when that is believed.
+    discovered: Mutex<Option<(Arc<ProviderMetadata>, Timestamp)>>,
+    active: Duration,
+    inactive: Duration,
+    hash: KeyedHash,
+    answers: Answers,
+    flights: Mutex<HashMap<Digest, Arc<tokio::sync::Mutex<()>>>>,
+    questions: Semaphore,
+    unavailable_until: AtomicU64,
+}
+
+/// A token that an issuer must be asked about.
+#[derive(Clone)]
+pub struct Question {
+    method: Arc<IntrospectionMethod>,
+    token: Secret,
+}
+
+impl Question {
+    /// Asks, unless somebody has just done so. What came of it shows when the request is judged again.
+    pub async fn ask(&self, fetch: &dyn Fetch, now: Timestamp) {
+        self.method.ask(&self.token, fetch, now).await;
+    }
+}
+
+impl IntrospectionMethod {
+    pub(crate) const fn header(&self) -> &TokenHeader {
+        &self.header
+    }
+
+    /// The principal of the request's token; `None` if it has none.
+    pub(crate) fn authenticate(self: &Arc<Self>, head: &Head<'_>) -> Result<Option<Arc<Principal>>, Failure> {
+        let Some(token) = self.header.token(head)? else { return Ok(None) };
+        if token.len() > LONGEST_TOKEN {
+            return Err(Fault::token("too_long").into());
+        }
+        // RFC 6750 section 2.1: nothing else is a bearer token, and nothing else is worth a question.
+        let token = std::str::from_utf8(token).ok().filter(|token| is_bearer_token(token));
+        let token = token.ok_or(Fault::token("malformed"))?;
+        match self.answers.find(self.digest(token), head.now) {
+            Some(Answer::Active(principal)) => {
+                if !principal.is_current(head.now) {
+                    return Err(Fault::EXPIRED.into());
+                }
+                binding::check(&principal.claims, head)?;
+                Ok(Some(principal))
+            }
+            Some(Answer::Inactive(cause)) => Err(Fault::token(cause).into()),
+            Some(Answer::Unavailable) => Err(Fault::ISSUER_UNAVAILABLE.into()),
+            None if head.now < Timestamp(self.unavailable_until.load(Ordering::Relaxed)) => {
+                Err(Fault::ISSUER_UNAVAILABLE.into())
+            }
+            None => {
+                let question = Question { method: Arc::clone(self), token: Secret::new(token.to_owned()) };
+                Err(Failure::Needs(Need::Introspection(question)))
+            }
+        }
+    }
+
+    fn digest(&self, token: &str) -> Digest {
+        self.hash.digest(&[token.as_bytes()])
+    }
+
+    async fn ask(&self, token: &Secret, fetch: &dyn Fetch, now: Timestamp) {
+        let digest = self.digest(token.expose());
+        let flight = Arc::clone(self.flights.lock().entry(digest).or_default());
+        {
+            let _turn = flight.lock().await;
+            if self.answers.find(digest, now).is_none() {
+                let (answer, until) = self.question(token, fetch, now).await;
+                self.answers.insert(digest, answer, until, now);
+            }
+        }
+        let mut flights = self.flights.lock();
+        // The map and we ourselves.
+        if Arc::strong_count(&flight) <= 2 {
+            flights.remove(&digest);
+        }
+    }
+
+    async fn question(&self, token: &Secret, fetch: &dyn Fetch, now: Timestamp) -> (Answer, Timestamp) {
+        let Ok(_place) = self.questions.acquire().await else {
+            return (Answer::Unavailable, now.plus(PAUSE));
+        };
+        match self.introspect(token, fetch, now).await {
+            Ok(Introspection::Active(members)) => match self.judge(members, now) {
+                Ok(principal) => {
+                    let until = now.plus(self.active);
+                    let end = principal.expires.map_or(until, |end| end.min(until));
+                    (Answer::Active(Arc::new(principal)), end)
+                }
+                Err(fault) => (Answer::Inactive(fault.cause), now.plus(self.inactive)),
+            },
+            Ok(Introspection::Inactive) => (Answer::Inactive("inactive"), now.plus(self.inactive)),
+            Err(_) => {
+                let pause = now.plus(PAUSE);
+                self.unavailable_until.fetch_max(pause.0, Ordering::Relaxed);
+                (Answer::Unavailable, pause)
+            }
+        }
+    }
+
+    async fn introspect(
+        &self,
+        token: &Secret,
+        fetch: &dyn Fetch,
+        now: Timestamp,
+    ) -> Result<Introspection, TokenClientError> {
+        let discovered;
+        let provider = match &self.known {
+            Some(known) => known,
+            None => {
+                discovered = self.discover(fetch, now).await?;
+                &*discovered
+            }
+        };
+        TokenClient { provider, client: &self.client, fetch }.introspect(token, now).await
+    }
+
+    /// What the issuer says of itself. If it says nothing, what it said before holds.
+    async fn discover(
+        &self,
+        fetch: &dyn Fetch,
+        now: Timestamp,
+    ) -> Result<Arc<ProviderMetadata>, TokenClientError> {
+        let before = self.discovered.lock().clone();
+        if let Some((known, until)) = &before
+            && now < *until
+        {
+            return Ok(Arc::clone(known));
+        }
+        match (ProviderMetadata::discover(fetch, &self.issuer).await, before) {
+            (Ok(metadata), _) => {
+                let metadata = Arc::new(metadata);
+                *self.discovered.lock() = Some((Arc::clone(&metadata), now.plus(METADATA)));
+                Ok(metadata)
+            }
+            (Err(_), Some((known, _))) => Ok(known),
+            (Err(error), None) => Err(error.into()),
+        }
+    }
+
+    /// The principal of a token that the issuer calls active (RFC 7662 section 2.2).
+    fn judge(&self, claims: Map<String, Value>, now: Timestamp) -> Result<Principal, Fault> {
+        if claims.get("iss").is_some_and(|issuer| issuer.as_str() != Some(self.issuer.as_str())) {
+            return Err(Fault::token("issuer"));
+        }
+        if !self.audiences.is_empty() {
+            is_for(&claims, &self.audiences)?;
+        }
+        let moment = |name| match claims.get(name) {
+            None => Ok(None),
+            Some(value) => numeric_date(value).map(Some).ok_or(Fault::token("malformed_time")),
+        };
+        if moment("nbf")?.is_some_and(|begins| now < begins) {
+            return Err(Fault::token("not_before"));
+        }
+        let expires = moment("exp")?;
+        if expires.is_some_and(|end| end <= now) {
+            return Err(Fault::token("expired"));
+        }
+        // A token that a client got for itself may have no subject.
+        let text = |name: &str| claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let subject = text("sub").or_else(|| text("client_id")).ok_or(Fault::token("subject"))?;
+        let mut principal = Principal::new(PrincipalKind::User, subject, self.name.as_str());
+        principal.issuer = Some(self.issuer.clone());
+        principal.roles = self.roles.find(&claims).map(names).unwrap_or_default();
+        principal.scopes = scopes(&claims);
+        principal.expires = expires;
+        principal.claims = claims;
+        Ok(principal)
+    }
+}
+
+/// `b64token` of RFC 6750 section 2.1.
+fn is_bearer_token(text: &str) -> bool {
+    let body = text.trim_end_matches('=');
+    !body.is_empty() && body.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte))
+}
+
+impl fmt::Debug for IntrospectionMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IntrospectionMethod").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Question").field("method", &self.method.name).finish_non_exhaustive()
+    }
+}
