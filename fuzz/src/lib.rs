@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use std::time::SystemTime;
 
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue, Method, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use portcullis_authn::{Authenticate, Authentication};
 use portcullis_config::{compile_text, report};
 use portcullis_core::problem::Severity;
@@ -15,6 +15,7 @@ use portcullis_core::{
     ConfigFolder, Head, KeyPath, Notes, Peer, Problems, RequestId, Target, TargetRules, Timestamp,
 };
 use portcullis_proxy::wire::{self, Framing, Limits, Phase};
+use portcullis_store::Store;
 use portcullis_waf::body::limits::{DecodingLimits, GraphqlLimits, JsonLimits, MultipartLimits, XmlLimits};
 use portcullis_waf::body::multipart::Multipart;
 use portcullis_waf::body::xml::Xml;
@@ -222,41 +223,76 @@ pub fn waf_transaction(input: &[u8]) {
 /// Whatever is sent as a token, nobody is let in by it who cannot sign.
 pub fn token(input: &[u8]) {
     static METHODS: LazyLock<(Authentication, Authenticate)> = LazyLock::new(|| {
-        let methods = serde_json::json!({ "jwt": [{
+        methods(serde_json::json!({ "jwt": [{
             "name": "main", "issuer": "https://login.example.com/", "audiences": ["orders"],
             "algorithms": ["HS256"], "keys": { "secret": "0123456789abcdef0123456789abcdef" },
-        }] });
-        let raw = serde_json::from_value(methods).expect("a section");
-        let (folder, path) = (ConfigFolder::new("/nonexistent"), KeyPath::root());
-        let mut problems = Problems::default();
-        let methods = Authentication::compile(&raw, &folder, &path, &mut problems, None);
-        let raw = serde_json::from_value(serde_json::json!({ "mode": "enforce", "methods": ["main"] }))
-            .expect("a policy");
-        let plan = Authenticate::compile(&raw, &methods, &path, &mut problems);
-        assert!(!problems.has_errors(), "{problems:?}");
-        (methods, plan)
+        }] }))
     });
     let Ok(mut value) = HeaderValue::from_bytes(&[b"Bearer ", input].concat()) else { return };
     value.set_sensitive(true);
     let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
+    assert!(!is_let_in(&METHODS, &headers, b""), "{}", input.escape_ascii());
+}
+
+/// Whatever is sent as the signature of a webhook, up to the first line break, over the body behind it: nobody is let in who
+/// does not know the secret.
+pub fn webhook_signature(input: &[u8]) {
+    static METHODS: LazyLock<(Authentication, Authenticate)> = LazyLock::new(|| {
+        methods(serde_json::json!({ "webhooks": [{
+            "name": "main", "format": "stripe", "secrets": ["0123456789abcdef0123456789abcdef"],
+        }] }))
+    });
+    let mut halves = input.splitn(2, |byte| *byte == b'\n');
+    let (signature, body) = (halves.next().unwrap_or_default(), halves.next().unwrap_or_default());
+    let Ok(value) = HeaderValue::from_bytes(signature) else { return };
+    let headers = HeaderMap::from_iter([(HeaderName::from_static("stripe-signature"), value)]);
+    assert!(!is_let_in(&METHODS, &headers, body), "{}", input.escape_ascii());
+}
+
+/// Whatever an authority signed: no name that is read from it can be read in two ways.
+pub fn certificate_names(input: &[u8]) {
+    let Ok(details) = portcullis_authn::certificate::read(input) else { return };
+    let names = details.dns.iter().chain(&details.uris).chain(&details.emails);
+    for name in names.clone().chain(details.subject_parts.iter().map(|(_, value)| value)) {
+        assert!(!name.chars().any(char::is_control), "{name:?}");
+    }
+    for name in names {
+        assert!(!name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic()), "{name:?}");
+    }
+}
+
+/// The one method of a configuration, and a route that takes it.
+fn methods(raw: serde_json::Value) -> (Authentication, Authenticate) {
+    let raw = serde_json::from_value(raw).expect("a section");
+    let (folder, path) = (ConfigFolder::new("/nonexistent"), KeyPath::root());
+    let mut problems = Problems::default();
+    let methods = Authentication::compile(&raw, &Store::default(), &folder, &path, &mut problems, None);
+    let raw = serde_json::from_value(serde_json::json!({ "mode": "enforce", "methods": ["main"] }))
+        .expect("a policy");
+    let plan = Authenticate::compile(&raw, &methods, &path, &mut problems);
+    assert!(!problems.has_errors(), "{problems:?}");
+    (methods, plan)
+}
+
+/// Whether a request with these fields and this body is let in.
+fn is_let_in((methods, plan): &(Authentication, Authenticate), headers: &HeaderMap, body: &[u8]) -> bool {
     let target = Target::parse("/", &TargetRules::default()).expect("a target");
     let now = Timestamp::from_secs(1_800_000_000);
     let socket = SocketAddr::from(([192, 0, 2, 7], 4000));
     let peer = Peer { socket, client: socket.ip(), secure: true };
-    let (method, version) = (Method::GET, Version::HTTP_11);
     let head = Head {
-        method: &method,
+        method: &Method::GET,
         host: "a",
         target: &target,
-        headers: &headers,
-        version,
+        headers,
+        version: Version::HTTP_11,
         peer,
         now,
         certificate: None,
+        body: Some(body),
     };
-    let (methods, plan) = &*METHODS;
     let mut notes = Notes::new(RequestId(1), now);
-    assert!(methods.authenticate(plan, &head, &mut notes).is_err(), "{}", input.escape_ascii());
+    methods.authenticate(plan, "orders", &head, &mut notes).is_ok()
 }
 
 /// Arguments are never longer than what they are decoded from, and encoding them again and decoding that changes nothing.
@@ -430,6 +466,16 @@ mod tests {
     #[test]
     fn token() {
         over_seeds("token", super::token);
+    }
+
+    #[test]
+    fn webhook_signature() {
+        over_seeds("webhook_signature", super::webhook_signature);
+    }
+
+    #[test]
+    fn certificate_names() {
+        over_seeds("certificate_names", super::certificate_names);
     }
 
     #[test]

@@ -1,12 +1,17 @@
 //! API keys: long-lived random strings, of which only hashes are kept.
 //!
-//! A key is `pcl_<id>_<secret>`: the id is visible and finds the record, the secret is 32 random bytes in 43
+//! A key is `pcl_<id>_<secret><checksum>`: the id is visible and finds the record, the secret is 32 random bytes in 43
 //! characters of base64url. Against 256 random bits nobody can guess, so a plain SHA-256 is enough of a hash;
-//! slow hashes are for what people choose. No cache stands in front: the hash of a key is as quick as a lookup.
+//! slow hashes are for what people choose. Keys of the configuration are hashed so; those in the database by a key that is not
+//! in it ([`stored`]), so that who reads the table or writes to it has no key that works.
 
 mod compile;
+mod custody;
 mod generate;
+mod import;
+mod key_text;
 mod raw;
+pub mod stored;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -17,19 +22,13 @@ use http::HeaderName;
 use portcullis_core::target::{decode_segment, parameter_name};
 use portcullis_core::{Head, Principal, Timestamp};
 
+pub use custody::{Act, CustodyError};
 pub use generate::{GenerateError, GeneratedKey, generate};
-pub use raw::{RawApiKey, RawApiKeys};
+pub use import::ImportedKey;
+pub use raw::{RawApiKey, RawApiKeys, RawStoredKeys};
+pub use stored::{Details, KeyQuestion, Record, StoredKeys};
 
 use crate::fault::{Failure, Fault};
-
-/// What every key begins with, so that scanners for leaked secrets can find them.
-const PREFIX: &str = "pcl_";
-
-/// The length of the secret part.
-const SECRET_LENGTH: usize = 43;
-
-/// The longest id.
-const LONGEST_ID: usize = 64;
 
 /// SHA-256 of a whole key.
 type KeyHash = [u8; digest::SHA256_OUTPUT_LEN];
@@ -41,6 +40,7 @@ pub(crate) struct ApiKeyMethod {
     header: HeaderName,
     query: Option<String>,
     keys: HashMap<String, KeyRecord>,
+    stored: Option<Arc<StoredKeys>>,
 }
 
 #[derive(Debug)]
@@ -61,11 +61,19 @@ impl ApiKeyMethod {
         self.query.as_deref()
     }
 
-    /// The principal of the request's key; `None` if it has none.
-    pub(crate) fn authenticate(&self, head: &Head<'_>) -> Result<Option<Arc<Principal>>, Failure> {
-        match self.presented(head)? {
-            Some(key) => Ok(Some(Arc::clone(self.verify(&key, head.now)?))),
-            None => Ok(None),
+    /// The principal of the request's key; `None` if it has none. What the configuration has comes before what the database
+    /// has.
+    pub(crate) fn authenticate(
+        &self,
+        head: &Head<'_>,
+        route: &str,
+    ) -> Result<Option<Arc<Principal>>, Failure> {
+        let Some(key) = self.presented(head)? else { return Ok(None) };
+        match &self.stored {
+            Some(stored) if !key_text::id(&key).is_some_and(|id| self.keys.contains_key(id)) => {
+                stored.verify(&key, head, route).map(Some)
+            }
+            _ => Ok(Some(Arc::clone(self.verify(&key, head.now)?))),
         }
     }
 
@@ -73,7 +81,7 @@ impl ApiKeyMethod {
     /// are. Whether a key is disabled or expired is found out by its holder only.
     fn verify(&self, key: &str, now: Timestamp) -> Result<&Arc<Principal>, Fault> {
         const NOBODY: KeyHash = [0; digest::SHA256_OUTPUT_LEN];
-        let id = split_id(key).ok_or(Fault::key("malformed"))?;
+        let id = key_text::id(key).ok_or_else(|| Fault::key(unreadable(key)))?;
         let record = self.keys.get(id);
         let hash = digest::digest(&digest::SHA256, key.as_bytes());
         let expected = record.map_or(&NOBODY, |record| &record.hash);
@@ -107,6 +115,11 @@ impl ApiKeyMethod {
     }
 }
 
+/// Why a key has no id.
+fn unreadable(key: &str) -> &'static str {
+    if key_text::is_mistyped(key) { "wrong_checksum" } else { "malformed" }
+}
+
 /// The parameter `name`, however its name is escaped. Twice is ambiguous: the service may read the other one.
 fn in_query<'q>(query: &'q str, name: &str) -> Result<Option<Cow<'q, str>>, Fault> {
     let mut values = query.split('&').filter_map(|parameter| {
@@ -115,19 +128,4 @@ fn in_query<'q>(query: &'q str, name: &str) -> Result<Option<Cow<'q, str>>, Faul
     });
     let first = values.next();
     if values.next().is_some() { Err(Fault::AMBIGUOUS) } else { Ok(first.map(decode_segment)) }
-}
-
-/// The id of a key that has the form of one.
-fn split_id(key: &str) -> Option<&str> {
-    let rest = key.strip_prefix(PREFIX)?;
-    let (head, secret) = rest.split_at_checked(rest.len().checked_sub(SECRET_LENGTH)?)?;
-    let id = head.strip_suffix('_')?;
-    let is_secret = secret.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-    (is_secret && is_id(id)).then_some(id)
-}
-
-/// Letters, digits, `-`, `.` and `_`, at most 64.
-fn is_id(id: &str) -> bool {
-    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-    (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(is_allowed)
 }

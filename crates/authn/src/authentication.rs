@@ -8,7 +8,9 @@ use portcullis_core::{
     Timestamp,
 };
 use portcullis_oidc::KeySource;
+use portcullis_store::Store;
 
+use crate::api_key::StoredKeys;
 use crate::cache::CredentialCache;
 use crate::fault::{Failure, Fault};
 use crate::method::{Compiling, Methods, Step};
@@ -22,6 +24,7 @@ pub struct Authentication {
     methods: Methods,
     sources: Vec<Arc<KeySource>>,
     replays: Vec<(String, Arc<ReplayTable>)>,
+    stored_keys: Vec<Arc<StoredKeys>>,
     cache: CredentialCache,
     anonymous: Arc<Principal>,
 }
@@ -32,6 +35,7 @@ impl Authentication {
     #[must_use]
     pub fn compile(
         raw: &RawAuthentication,
+        store: &Store,
         folder: &ConfigFolder,
         path: &KeyPath,
         problems: &mut Problems,
@@ -45,6 +49,8 @@ impl Authentication {
             previous: previous.map_or(&[][..], |previous| &previous.sources),
             sources: Vec::new(),
             previous_replays: previous.map_or(&[][..], |previous| &previous.replays),
+            store,
+            stored_keys: Vec::new(),
             replays: Vec::new(),
         };
         let methods = Methods::compile(raw, path, &mut compiling);
@@ -53,12 +59,13 @@ impl Authentication {
             methods,
             sources: compiling.sources,
             replays: compiling.replays,
+            stored_keys: compiling.stored_keys,
             cache,
             anonymous: Arc::new(Principal::anonymous()),
         }
     }
 
-    /// Who sends this request, if its route lets them.
+    /// Who sends this request, if its route, of this name, lets them.
     ///
     /// The principal and the cause of a refusal go into `notes`.
     ///
@@ -68,10 +75,11 @@ impl Authentication {
     pub fn authenticate(
         &self,
         plan: &Authenticate,
+        route: &str,
         head: &Head<'_>,
         notes: &mut Notes,
     ) -> Result<Arc<Principal>, Refusal> {
-        let principal = match self.identify(plan, head) {
+        let principal = match self.identify(plan, route, head) {
             Ok(principal) => principal,
             Err(Failure::Needs(need)) => return Err(Refusal::Needs(need)),
             Err(Failure::NeedsBody) => return Err(Refusal::NeedsBody),
@@ -102,6 +110,12 @@ impl Authentication {
         &self.sources
     }
 
+    /// The keys in the database: to follow what is changed of them.
+    #[must_use]
+    pub fn stored_keys(&self) -> &[Arc<StoredKeys>] {
+        &self.stored_keys
+    }
+
     /// Whether every key source has keys: what a readiness probe asks.
     #[must_use]
     pub fn is_ready(&self, now: Timestamp) -> bool {
@@ -117,7 +131,7 @@ impl Authentication {
     }
 
     /// The first credential that is present decides.
-    fn identify(&self, plan: &Authenticate, head: &Head<'_>) -> Result<Arc<Principal>, Failure> {
+    fn identify(&self, plan: &Authenticate, route: &str, head: &Head<'_>) -> Result<Arc<Principal>, Failure> {
         if plan.mode() == Mode::Off {
             return Ok(Arc::clone(&self.anonymous));
         }
@@ -127,7 +141,7 @@ impl Authentication {
         for step in &plan.steps {
             let found = match step {
                 Step::Jwt(jwt) => jwt.authenticate(head, &self.cache)?,
-                Step::ApiKeys(keys) => keys.authenticate(head)?,
+                Step::ApiKeys(keys) => keys.authenticate(head, route)?,
                 Step::Certificates(certificates) => certificates.authenticate(head)?,
                 Step::Introspection(introspection) => introspection.authenticate(head)?,
                 Step::Webhook(webhook) => webhook.authenticate(head)?,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use portcullis_core::Reason;
 use portcullis_oidc::KeySource;
 
+use crate::api_key::KeyQuestion;
 use crate::introspection::Question;
 
 /// A request that is not authenticated.
@@ -26,6 +27,8 @@ pub enum Need {
     Keys(Arc<KeySource>),
     /// What an issuer says of a token.
     Introspection(Question),
+    /// What the database says of a key.
+    ApiKey(KeyQuestion),
 }
 
 impl Need {
@@ -33,7 +36,7 @@ impl Need {
     #[must_use]
     pub const fn reason(&self) -> Reason {
         match self {
-            Self::Keys(_) | Self::Introspection(_) => Reason::KeysUnavailable,
+            Self::Keys(_) | Self::Introspection(_) | Self::ApiKey(_) => Reason::KeysUnavailable,
         }
     }
 }
@@ -67,6 +70,14 @@ impl Fault {
 
     pub(crate) const ISSUER_UNAVAILABLE: Self =
         Self { reason: Reason::KeysUnavailable, cause: "issuer_unavailable" };
+
+    pub(crate) const STORE_UNAVAILABLE: Self =
+        Self { reason: Reason::KeysUnavailable, cause: "store_unavailable" };
+
+    /// A credential that is right, and not for this place.
+    pub(crate) const fn elsewhere(cause: &'static str) -> Self {
+        Self { reason: Reason::Forbidden, cause }
+    }
 
     pub(crate) const NO_CERTIFICATE: Self =
         Self { reason: Reason::CertificateRequired, cause: "certificate_missing" };

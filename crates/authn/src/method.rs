@@ -5,9 +5,10 @@ use std::sync::Arc;
 use http::HeaderName;
 use portcullis_core::{ConfigFolder, KeyPath, Problems};
 use portcullis_oidc::KeySource;
+use portcullis_store::Store;
 
 use crate::RawAuthentication;
-use crate::api_key::ApiKeyMethod;
+use crate::api_key::{ApiKeyMethod, StoredKeys};
 use crate::certificate::CertificateMethod;
 use crate::introspection::IntrospectionMethod;
 use crate::jwt::{JwtMethod, JwtStep};
@@ -163,7 +164,11 @@ pub(crate) struct Compiling<'c> {
     pub(crate) sources: Vec<Arc<KeySource>>,
     /// What the configuration before this one remembers of signatures, by the name of the method.
     pub(crate) previous_replays: &'c [(String, Arc<ReplayTable>)],
-    /// The same of this one.
+    /// Where keys are kept.
+    pub(crate) store: &'c Store,
+    /// The stored keys so far.
+    pub(crate) stored_keys: Vec<Arc<StoredKeys>>,
+    /// Which signatures were taken under this one.
     pub(crate) replays: Vec<(String, Arc<ReplayTable>)>,
 }
 

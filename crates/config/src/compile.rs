@@ -173,6 +173,7 @@ impl Compiler<'_> {
         self.needs.database.clone_from(&store.database);
         let authentication = Authentication::compile(
             &raw.authentication,
+            &store,
             folder,
             &root.key("authentication"),
             self.problems,

@@ -14,7 +14,7 @@ pub struct KeySource(Origin);
 #[derive(Debug)]
 enum Origin {
     Fixed(Arc<PublishedKeys>),
-    Remote(RemoteKeys),
+    Remote(Box<RemoteKeys>),
 }
 
 /// A key set and its generation.
@@ -46,14 +46,14 @@ impl KeySource {
     /// Keys that a provider publishes at `url`. There are none until the first refresh.
     #[must_use]
     pub fn remote(url: KeySetUrl, rules: RefreshRules) -> Self {
-        Self(Origin::Remote(RemoteKeys::new(url, None, rules)))
+        Self(Origin::Remote(Box::new(RemoteKeys::new(url, None, rules))))
     }
 
     /// Keys of which the issuer itself says where they are: by OpenID Connect Discovery, or RFC 8414. `url` is the issuer as a
     /// URL.
     #[must_use]
     pub fn discovered(issuer: &str, url: KeySetUrl, rules: RefreshRules) -> Self {
-        Self(Origin::Remote(RemoteKeys::new(url, Some(issuer.to_owned()), rules)))
+        Self(Origin::Remote(Box::new(RemoteKeys::new(url, Some(issuer.to_owned()), rules))))
     }
 
     /// The keys to verify with at `now`.

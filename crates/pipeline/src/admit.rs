@@ -149,7 +149,7 @@ impl Snapshot {
         if mode == Mode::Off {
             return Ok(settle_anonymous(self, Verdict::Off, notes, observer));
         }
-        match self.authentication.authenticate(&route.authenticate, head, notes) {
+        match self.authentication.authenticate(&route.authenticate, &route.name, head, notes) {
             Ok(principal) => {
                 notes.principal = Some(Arc::clone(&principal));
                 notes.record(stage, Verdict::Passed);

@@ -31,6 +31,9 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often is looked whether a key set is due.
 const KEY_SET_ROUND: Duration = Duration::from_secs(1);
 
+/// How often is looked what was changed of stored keys.
+const STORED_KEYS_ROUND: Duration = Duration::from_millis(500);
+
 /// How often is looked whether the files of certificates have changed.
 const CERTIFICATE_ROUND: Duration = Duration::from_secs(1);
 
@@ -73,6 +76,17 @@ impl Housekeeping {
                 loop {
                     rounds.tick().await;
                     shared.keep_keys(&source, &prepared.snapshot).await;
+                }
+            }));
+        }
+        for keys in prepared.snapshot.authentication.stored_keys() {
+            let keys = Arc::clone(keys);
+            tasks.push(self.runtime.spawn(async move {
+                let mut rounds = tokio::time::interval(STORED_KEYS_ROUND);
+                loop {
+                    rounds.tick().await;
+                    // Without the database its records serve for a while; whoever needs another one is told.
+                    let _: Result<(), _> = keys.follow().await;
                 }
             }));
         }
@@ -253,6 +267,10 @@ impl NeedFetcher {
                 self.wait_for(async move {
                     let _: Result<_, _> = source.refresh(&*fetch, SystemClock.now()).await;
                 });
+            }
+            Need::Authentication(portcullis_authn::Need::ApiKey(question)) => {
+                let question = question.clone();
+                self.wait_for(async move { question.ask(SystemClock.now()).await });
             }
             Need::Authentication(portcullis_authn::Need::Introspection(question)) => {
                 let question = question.clone();

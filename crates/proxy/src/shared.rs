@@ -213,6 +213,9 @@ impl Worker {
             Need::Authentication(portcullis_authn::Need::Keys(source)) => {
                 self.shared.fetch_keys(source, snapshot).await;
             }
+            Need::Authentication(portcullis_authn::Need::ApiKey(question)) => {
+                question.ask(SystemClock.now()).await;
+            }
             Need::Authentication(portcullis_authn::Need::Introspection(question)) => {
                 question.ask(&*self.shared.fetch, SystemClock.now()).await;
             }

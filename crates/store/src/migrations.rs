@@ -22,6 +22,7 @@ macro_rules! scripts {
 
 const SCRIPTS: &[Script] = scripts! {
     1 "0001_changes",
+    2 "0002_api_keys",
 };
 
 /// The scripts for SQLite.

@@ -8,7 +8,8 @@ use http::HeaderName;
 use http::header::{AUTHORIZATION, COOKIE};
 use portcullis_core::{KeyPath, Principal, PrincipalKind, Problems, Timestamp};
 
-use super::{ApiKeyMethod, KeyHash, KeyRecord, LONGEST_ID, RawApiKey, RawApiKeys, is_id};
+use super::key_text::{LONGEST_ID, is_id};
+use super::{ApiKeyMethod, KeyHash, KeyRecord, RawApiKey, RawApiKeys, RawStoredKeys, StoredKeys};
 use crate::hexadecimal::from_hexadecimal;
 use crate::method::{Compiling, MethodId};
 use crate::plan::is_scope;
@@ -23,14 +24,22 @@ impl ApiKeyMethod {
     ) -> Option<Self> {
         let header = compile_header(&raw.header, &path.key("header"), compiling.problems);
         check_query(raw.query.as_deref(), &path.key("query"), compiling.problems);
-        if raw.keys.is_empty() && raw.keys_file.is_none() {
+        if raw.keys.is_empty() && raw.keys_file.is_none() && raw.stored.is_none() {
             compiling
                 .problems
                 .warning(&path.key("keys"), "there is no key, so every key is refused")
                 .suggest("make one with `portcullis keys`, or name a `keys_file`");
         }
-        let mut method =
-            Self { name: raw.name.clone(), header: header?, query: raw.query.clone(), keys: HashMap::new() };
+        let place = path.key("stored");
+        let stored =
+            raw.stored.as_ref().and_then(|stored| compile_stored(stored, &raw.name, &place, compiling));
+        let mut method = Self {
+            name: raw.name.clone(),
+            header: header?,
+            query: raw.query.clone(),
+            keys: HashMap::new(),
+            stored,
+        };
         for (index, key) in raw.keys.iter().enumerate() {
             method.add(key, &path.key("keys").index(index), compiling.problems);
         }
@@ -70,6 +79,32 @@ impl ApiKeyMethod {
             self.keys.insert(raw.id.clone(), KeyRecord { hash, enabled: raw.enabled, expires, principal });
         }
     }
+}
+
+fn compile_stored(
+    raw: &RawStoredKeys,
+    method: &str,
+    path: &KeyPath,
+    compiling: &mut Compiling<'_>,
+) -> Option<Arc<StoredKeys>> {
+    const SHORTEST_PEPPER: usize = 32;
+    let pepper = raw.pepper.expose().as_bytes();
+    if pepper.len() < SHORTEST_PEPPER {
+        compiling
+            .problems
+            .error(&path.key("pepper"), format!("it has less than {SHORTEST_PEPPER} bytes"))
+            .suggest("make one with `openssl rand -base64 32`, and keep it in a variable");
+    }
+    let Some(database) = &compiling.store.database else {
+        compiling
+            .problems
+            .error(path, "there is no database to keep them in")
+            .suggest("write `store: { database: sqlite://state.db }`");
+        return None;
+    };
+    let stored = Arc::new(StoredKeys::new(method, Arc::clone(database), pepper));
+    compiling.stored_keys.push(Arc::clone(&stored));
+    Some(stored)
 }
 
 fn principal(raw: &RawApiKey, method: &str, expires: Option<Timestamp>) -> Principal {
@@ -142,12 +177,12 @@ fn read_keys(file: &str, path: &KeyPath, compiling: &mut Compiling<'_>) -> Vec<R
     })
 }
 
-fn parse_hash(text: &str) -> Option<KeyHash> {
+pub(super) fn parse_hash(text: &str) -> Option<KeyHash> {
     from_hexadecimal(text.strip_prefix("sha256:")?)?.try_into().ok()
 }
 
 /// RFC 3339, in UTC. What is beyond the year 2554 is the end of that year, as with a token's times.
-fn parse_moment(text: &str) -> Option<Timestamp> {
+pub(super) fn parse_moment(text: &str) -> Option<Timestamp> {
     let moment = humantime::parse_rfc3339(text).ok()?;
     let since_epoch = moment.duration_since(UNIX_EPOCH).ok()?;
     Some(Timestamp(u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX)))

@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_core::Secret;
 
-use super::{LONGEST_ID, PREFIX, is_id};
+use super::key_text::{LONGEST_ID, PREFIX, checksum, is_id};
 
 use crate::hexadecimal::hexadecimal;
 
@@ -39,7 +39,8 @@ pub fn generate(id: &str) -> Result<GeneratedKey, GenerateError> {
     }
     let mut secret = [0; 32];
     rand::fill(&mut secret).map_err(|_| GenerateError::NoRandomness)?;
-    let key = format!("{PREFIX}{id}_{}", URL_SAFE_NO_PAD.encode(secret));
+    let mut key = format!("{PREFIX}{id}_{}", URL_SAFE_NO_PAD.encode(secret));
+    key.push_str(&checksum(&key));
     let hash = digest::digest(&digest::SHA256, key.as_bytes());
     Ok(GeneratedKey { key: Secret::new(key), hash: format!("sha256:{}", hexadecimal(hash.as_ref())) })
 }

@@ -1,9 +1,11 @@
 //! API keys as they are written.
 
+use portcullis_core::Secret;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// A list of API keys. `portcullis` makes keys of the form `pcl_<id>_<secret>`; only their hashes are kept.
+/// API keys, written here or kept in the database. `portcullis` makes keys of the form `pcl_<id>_<secret>`; only their hashes are
+/// kept.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawApiKeys {
@@ -20,6 +22,17 @@ pub struct RawApiKeys {
     pub keys: Vec<RawApiKey>,
     /// A JSON file with a list of further keys, each an object as under `keys`. Default none.
     pub keys_file: Option<String>,
+    /// Keys in the database (`store.database`), which `portcullis keys create` and others look after. Default none.
+    pub stored: Option<RawStoredKeys>,
+}
+
+/// Keys in the database.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawStoredKeys {
+    /// With what keys are hashed before they are stored: at least 32 bytes, the same for all gateways. If it is lost or changed
+    /// no stored key is accepted any more.
+    pub pepper: Secret,
 }
 
 /// One API key.

@@ -43,7 +43,7 @@ enum Part {
     Dns,
     Email,
     Subject,
-    SubjectPart(String),
+    Attribute(String),
     Issuer,
     Serial,
     Sha256,
@@ -182,7 +182,7 @@ impl Part {
             "sha256" => Self::Sha256,
             _ => {
                 let part = name.strip_prefix("subject:").filter(|part| !part.is_empty())?;
-                Self::SubjectPart(part.to_ascii_lowercase())
+                Self::Attribute(part.to_ascii_lowercase())
             }
         })
     }
@@ -195,7 +195,7 @@ impl Part {
             Self::Dns => only(&details.dns),
             Self::Email => only(&details.emails),
             Self::Subject => only([&details.subject]),
-            Self::SubjectPart(part) => {
+            Self::Attribute(part) => {
                 let named = |(key, _): &&(String, String)| key.eq_ignore_ascii_case(part);
                 only(details.subject_parts.iter().filter(named).map(|(_, value)| value))
             }

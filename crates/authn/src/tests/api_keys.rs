@@ -31,7 +31,7 @@ fn with_key(key: &str) -> Request {
 fn a_key_is_made_shown_once_and_accepted() {
     let made = generate("ci-robot").unwrap();
     let key = made.key.expose();
-    assert!(key.starts_with("pcl_ci-robot_") && key.len() == "pcl_ci-robot_".len() + 43);
+    assert!(key.starts_with("pcl_ci-robot_") && key.len() == "pcl_ci-robot_".len() + 43 + 6);
     assert!(!format!("{made:?}").contains(key));
     assert_ne!(generate("ci-robot").unwrap().hash, made.hash);
 
@@ -57,19 +57,23 @@ fn wrong_keys_are_refused_alike_and_told_apart_on_the_record() {
     let (gateway, route) = gateway(keys, json!({}));
     let good = good.key.expose();
     assert!(gateway.ask(&route, &with_key(good)).is_ok());
-    let unknown = good.replace("a_b.c-d", "stranger");
+    let unknown = generate("stranger").unwrap();
+    let mistyped = good.replace("a_b.c-d", "stranger");
     for (key, cause) in [
         (other.key.expose(), "wrong_secret"),
-        (unknown.as_str(), "unknown_key"),
+        (unknown.key.expose(), "unknown_key"),
+        (mistyped.as_str(), "wrong_checksum"),
         (off.key.expose(), "disabled"),
         (&good.to_uppercase(), "malformed"),
         (good.split_at(good.len() - 1).0, "malformed"),
-        (&good.replace("c-d_", "c-d_x"), "malformed"),
+        (good.split_at(good.len() - 6).0, "wrong_secret"),
         (good.split_at(4).1, "malformed"),
         ("", "malformed"),
         ("pcl_", "malformed"),
         ("pcl__", "malformed"),
         (&format!("pcl__{}", "A".repeat(43)), "malformed"),
+        // As keys were before they had a checksum.
+        (&format!("pcl_x_{}", "A".repeat(43)), "unknown_key"),
         (&format!("pcl_{}_{}", "i".repeat(65), "A".repeat(43)), "malformed"),
         (&format!("pcl_x_{}", "+".repeat(43)), "malformed"),
         (&format!("{good} "), "malformed"),

@@ -9,6 +9,7 @@ use portcullis_core::{
     Timestamp,
 };
 use portcullis_oidc::Algorithm;
+use portcullis_store::Store;
 use serde_json::{Map, Value, json};
 
 use crate::mint::SigningKey;
@@ -64,6 +65,7 @@ impl Gateway {
         let mut problems = Problems::default();
         let authentication = Authentication::compile(
             &serde_json::from_value(raw).unwrap(),
+            &Store::default(),
             &ConfigFolder::new(self.folder.path()),
             &KeyPath::root(),
             &mut problems,
@@ -90,7 +92,7 @@ impl Gateway {
     pub(super) fn ask(&self, plan: &Authenticate, request: &Request) -> Result<Arc<Principal>, Refused> {
         let mut notes = request.notes();
         self.authentication
-            .authenticate(plan, &request.head(), &mut notes)
+            .authenticate(plan, "orders", &request.head(), &mut notes)
             .map_err(|refusal| Refused { refusal, cause: notes.credential_fault })
     }
 }
@@ -104,6 +106,7 @@ pub(super) fn compile(raw: Value, files: &[(&str, &str)]) -> (Authentication, te
     let mut problems = Problems::default();
     let authentication = Authentication::compile(
         &serde_json::from_value(raw).unwrap(),
+        &Store::default(),
         &ConfigFolder::new(folder.path()),
         &KeyPath::root(),
         &mut problems,

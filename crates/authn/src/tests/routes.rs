@@ -130,7 +130,7 @@ fn scopes_are_asked_for() {
     ] {
         let route = gateway.route(scoped(scopes.clone()));
         let mut notes = user.notes();
-        let outcome = gateway.authentication.authenticate(&route, &user.head(), &mut notes);
+        let outcome = gateway.authentication.authenticate(&route, "orders", &user.head(), &mut notes);
         assert_eq!(notes.principal.as_ref().map(|principal| principal.id.as_str()), Some("alice"));
         match missing {
             None => assert!(outcome.is_ok(), "{scopes}"),

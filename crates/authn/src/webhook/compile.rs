@@ -96,7 +96,7 @@ impl WebhookMethod {
         let place = path.key("signed");
         let signed = Template::compile(
             raw.signed.as_deref().unwrap_or("{body}"),
-            |name| Part::named(name),
+            Part::named,
             PARTS,
             &place,
             problems,

@@ -11,6 +11,7 @@ mod opaque_tokens;
 mod record;
 mod remote_keys;
 mod scan;
+mod stored_keys;
 mod tokens;
 mod webhooks;
 

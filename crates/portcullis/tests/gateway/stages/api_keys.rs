@@ -113,8 +113,10 @@ fn keys_that_are_not_right_are_refused_and_only_the_record_says_why() {
 
     // The id of one key with the secret of another.
     let swapped = good.key.expose().replace("_good_", "_future_");
+    let another = api_key::generate("good").unwrap();
     let refused = [
-        (swapped.as_str(), "wrong_secret"),
+        (swapped.as_str(), "wrong_checksum"),
+        (another.key.expose(), "wrong_secret"),
         (stranger.key.expose(), "unknown_key"),
         (disabled.key.expose(), "disabled"),
         (expired.key.expose(), "expired"),

@@ -81,13 +81,13 @@ fn a_body_in_pieces_is_judged_when_it_is_whole() {
         )
     };
     let mut connection = Connection::open(gateway.address("public"));
-    connection.send(&head("onetwo")).send("3\r\none\r\n").send("3\r\ntwo\r\n0\r\n\r\n");
+    connection.send(head("onetwo")).send("3\r\none\r\n").send("3\r\ntwo\r\n0\r\n\r\n");
     assert_eq!(connection.response().text(), "onetwo");
     upstream.forget();
-    connection.send(&head("onetwo")).send("3\r\none\r\n").send("3\r\nTWO\r\n0\r\n\r\n");
+    connection.send(head("onetwo")).send("3\r\none\r\n").send("3\r\nTWO\r\n0\r\n\r\n");
     assert_eq!(refusal(&connection.response()), (401, "invalid_signature".to_owned()));
     let mut broken = Connection::open(gateway.address("public"));
-    broken.send(&head("one")).send("zz\r\n");
+    broken.send(head("one")).send("zz\r\n");
     assert_eq!(broken.response().status, 400);
     upstream.assert_no_contact();
     // Where there is no body, that is what is signed.

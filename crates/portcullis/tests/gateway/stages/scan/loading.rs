@@ -126,11 +126,11 @@ fn persistent_collections_outlive_a_reload() {
         "{ name: one, path: /one }",
         "{ name: two, path: /two, policy: { scan: { ruleset: mine, exclude: [{ rule: 7 }] } } }",
     ]);
-    let gateway = config.start_in(setup().file("rules.conf", &rules(3)));
+    let gateway = config.start_in(setup().file("rules.conf", rules(3)));
     let ask = |path| raw::get(gateway.address("public"), path, "").status;
     assert_eq!([ask("/one"), ask("/two"), ask("/one"), ask("/two")], [200, 200, 200, 429]);
     for (generation, most, expected) in [(2, 3, [429, 429]), (3, 7, [200, 429])] {
-        gateway.write("rules.conf", &rules(most));
+        gateway.write("rules.conf", rules(most));
         gateway.hang_up();
         assert_eq!(gateway.wait_for_event("reloaded", generation - 2)["generation"], generation);
         assert_eq!([ask("/one"), ask("/two")], expected, "generation {generation}");

@@ -1,0 +1,201 @@
+//! What is done with stored keys by those who look after them: make, rotate, disable, delete.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use portcullis_core::{Secret, Timestamp};
+use portcullis_store::{Change, Database, Query, StoreError};
+
+use super::generate::{GenerateError, generate};
+use super::key_text::is_id;
+use super::stored::{Details, Record, StoredKeys, TOPIC};
+
+/// Why nothing was done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CustodyError {
+    /// The id is none, or there is no randomness.
+    #[error(transparent)]
+    Generate(#[from] GenerateError),
+    /// There is a key of this id, of this or another method.
+    #[error("there is already a key `{0}`")]
+    Exists(String),
+    /// There is none.
+    #[error("there is no key `{0}`")]
+    Unknown(String),
+    /// The database does not do it.
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+/// Who does something, and when.
+#[derive(Debug, Clone)]
+pub struct Act {
+    /// Who: a person or a program.
+    pub actor: String,
+    /// When.
+    pub now: Timestamp,
+}
+
+impl Act {
+    fn change(&self, action: &str, id: &str) -> Change {
+        Change {
+            sequence: 0,
+            moment: self.now,
+            action: action.to_owned(),
+            subject: id.to_owned(),
+            actor: self.actor.clone(),
+            origin: "keys".to_owned(),
+        }
+    }
+}
+
+impl StoredKeys {
+    /// The database.
+    #[must_use]
+    pub fn database(&self) -> &Arc<Database> {
+        &self.database
+    }
+
+    /// The name of the method.
+    #[must_use]
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// Makes a key. It is shown to whoever calls, and to nobody ever again.
+    ///
+    /// # Errors
+    /// [`CustodyError`].
+    pub async fn create(
+        &self,
+        id: &str,
+        details: &Details,
+        expires: Option<Timestamp>,
+        act: &Act,
+    ) -> Result<Secret, CustodyError> {
+        let made = generate(id)?;
+        let hash = digest::digest(&digest::SHA256, made.key.expose().as_bytes());
+        self.insert(id, hash.as_ref(), details, (true, expires), act).await?;
+        Ok(made.key)
+    }
+
+    /// Takes a key of which only the SHA-256 is known.
+    ///
+    /// # Errors
+    /// [`CustodyError`].
+    pub async fn import(
+        &self,
+        id: &str,
+        sha256: &[u8],
+        details: &Details,
+        (enabled, expires): (bool, Option<Timestamp>),
+        act: &Act,
+    ) -> Result<(), CustodyError> {
+        if !is_id(id) {
+            return Err(GenerateError::BadId.into());
+        }
+        self.insert(id, sha256, details, (enabled, expires), act).await
+    }
+
+    async fn insert(
+        &self,
+        id: &str,
+        sha256: &[u8],
+        details: &Details,
+        (enabled, expires): (bool, Option<Timestamp>),
+        act: &Act,
+    ) -> Result<(), CustodyError> {
+        let details = serde_json::to_string(details)
+            .map_err(|error| CustodyError::Store(StoreError::Refused(error.to_string())))?;
+        let query = Query::new(
+            "INSERT INTO api_keys (id, method, hash, details, enabled, created, expires) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .with(id)
+        .with(self.method.as_str())
+        .with(self.keyed_hash(sha256))
+        .with(details)
+        .with(enabled)
+        .with(act.now)
+        .with(expires);
+        self.perform(query, act.change("created", id)).await
+    }
+
+    /// Gives a key another secret. The one before holds beside it for `overlap`.
+    ///
+    /// # Errors
+    /// [`CustodyError`].
+    pub async fn rotate(&self, id: &str, overlap: Duration, act: &Act) -> Result<Secret, CustodyError> {
+        let made = generate(id)?;
+        let hash = digest::digest(&digest::SHA256, made.key.expose().as_bytes());
+        let query = Query::new(
+            "UPDATE api_keys SET previous_hash = hash, previous_until = $1, hash = $2 WHERE id = $3 AND method = $4",
+        )
+        .with(act.now.plus(overlap))
+        .with(self.keyed_hash(hash.as_ref()))
+        .with(id)
+        .with(self.method.as_str());
+        self.perform(query.must_change(), act.change("rotated", id)).await?;
+        Ok(made.key)
+    }
+
+    /// Withdraws a key, or takes it again. Its record stays.
+    ///
+    /// # Errors
+    /// [`CustodyError`].
+    pub async fn set_enabled(&self, id: &str, enabled: bool, act: &Act) -> Result<(), CustodyError> {
+        let query = Query::new("UPDATE api_keys SET enabled = $1 WHERE id = $2 AND method = $3")
+            .with(enabled)
+            .with(id)
+            .with(self.method.as_str());
+        let action = if enabled { "enabled" } else { "disabled" };
+        self.perform(query.must_change(), act.change(action, id)).await
+    }
+
+    /// Forgets a key.
+    ///
+    /// # Errors
+    /// [`CustodyError`].
+    pub async fn delete(&self, id: &str, act: &Act) -> Result<(), CustodyError> {
+        let query = Query::new("DELETE FROM api_keys WHERE id = $1 AND method = $2")
+            .with(id)
+            .with(self.method.as_str());
+        self.perform(query.must_change(), act.change("deleted", id)).await
+    }
+
+    /// One key.
+    ///
+    /// # Errors
+    /// [`CustodyError`].
+    pub async fn show(&self, id: &str) -> Result<Record, CustodyError> {
+        self.find(id).await.map_err(CustodyError::Store)?.ok_or_else(|| CustodyError::Unknown(id.to_owned()))
+    }
+
+    /// Keys in the order of their ids, at most `most` of them, after `after`.
+    ///
+    /// # Errors
+    /// [`CustodyError`].
+    pub async fn list(&self, after: &str, most: i64) -> Result<Vec<Record>, CustodyError> {
+        let query = Query::new(
+            "SELECT id, hash, previous_hash, previous_until, details, enabled, created, expires, last_used \
+             FROM api_keys WHERE method = $1 AND id > $2 ORDER BY id LIMIT $3",
+        );
+        let query = query.with(self.method.as_str()).with(after).with(most);
+        let rows = self.database.rows(query).await.map_err(CustodyError::Store)?;
+        rows.iter().map(|row| self.read(row)).collect::<Result<_, _>>().map_err(CustodyError::Store)
+    }
+
+    /// Does something together with the note that it was done.
+    async fn perform(&self, query: Query, change: Change) -> Result<(), CustodyError> {
+        let id = change.subject.clone();
+        let mut queries: Vec<Query> = change.statements(TOPIC).into();
+        queries.push(query);
+        match self.database.transact(queries).await {
+            Ok(_) => Ok(()),
+            Err(StoreError::Exists) => Err(CustodyError::Exists(id)),
+            Err(StoreError::NothingChanged) => Err(CustodyError::Unknown(id)),
+            Err(error) => Err(CustodyError::Store(error)),
+        }
+    }
+}
