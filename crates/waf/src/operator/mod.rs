@@ -4,6 +4,7 @@ mod addresses;
 mod byte_range;
 mod compare;
 mod encoding;
+mod first_words;
 mod identity;
 mod phrases;
 mod plain_words;

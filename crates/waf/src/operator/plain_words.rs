@@ -64,7 +64,8 @@ fn is_plain_word(word: &[u8]) -> bool {
     }
 }
 
-fn is_known(word: &[u8]) -> bool {
+/// Whether a word may occur in libinjection's list.
+pub(super) fn is_known(word: &[u8]) -> bool {
     let bit = hash(word);
     WORDS.get(bit / 64).is_none_or(|place| place & (1 << (bit % 64)) != 0)
 }
@@ -78,7 +79,7 @@ fn hash(word: &[u8]) -> usize {
 }
 
 /// What libinjection reads as one word, dots and backticks apart.
-const fn is_word(byte: u8) -> bool {
+pub(super) const fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || (byte >= 0x80 && byte != 0xa0)
 }
 

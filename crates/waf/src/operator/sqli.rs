@@ -1,6 +1,6 @@
 //! `detectSQLi`, over a translation of libinjection.
 
-use super::{Fingerprint, plain_words};
+use super::{Fingerprint, first_words, plain_words};
 use crate::pattern::ByteSet;
 use libinjectionrs::{SqliFlags, SqliState};
 use std::borrow::Cow;
@@ -11,7 +11,7 @@ const MANY_DOTS: usize = 64;
 
 /// The fingerprint of the value if it is SQL injection.
 pub(super) fn detect(value: &[u8]) -> Option<Fingerprint> {
-    if plain_words::is_plain(value) {
+    if first_words::are_harmless(value) || plain_words::is_plain(value) {
         return None;
     }
     tokenized(value)
