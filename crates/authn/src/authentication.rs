@@ -95,6 +95,12 @@ impl Authentication {
             notes.challenge = Some(Arc::new(missing));
             return Err(Refusal::Denied(Reason::InsufficientScope));
         }
+        if plan.mode() != Mode::Off
+            && let Some(missing) = plan.step_up().and_then(|wanted| wanted.missing(&principal, head.now))
+        {
+            notes.challenge = Some(Arc::new(missing));
+            return Err(Refusal::Denied(Reason::StepUpRequired));
+        }
         Ok(principal)
     }
 

@@ -22,6 +22,7 @@ mod method;
 mod plan;
 mod raw;
 mod replay;
+mod step_up;
 mod template;
 pub mod webhook;
 
@@ -31,7 +32,7 @@ pub use portcullis_oidc::mint;
 pub use authentication::Authentication;
 pub use fault::{Need, Refusal};
 pub use plan::Authenticate;
-pub use raw::{RawAuthenticate, RawAuthentication, RawCredentialCache, RawScopes};
+pub use raw::{RawAuthenticate, RawAuthentication, RawCredentialCache, RawScopes, RawStepUp};
 
 #[cfg(test)]
 mod tests;

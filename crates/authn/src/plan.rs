@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use crate::jwt::JwtStep;
 use crate::method::{Method, Step};
+use crate::step_up::StepUp;
 use crate::{Authentication, RawAuthenticate, RawScopes};
 
 /// The name that lets callers in who show no credential.
@@ -22,6 +23,7 @@ pub struct Authenticate {
     pub(crate) anonymous: bool,
     requires_certificate: bool,
     scopes: RequiredScopes,
+    step_up: Option<StepUp>,
 }
 
 /// Every one of `all`, and one of `any` unless that is empty.
@@ -46,6 +48,7 @@ impl Authenticate {
             anonymous: false,
             requires_certificate: raw.require_certificate,
             scopes: RequiredScopes::compile(&raw.scopes, &path.key("scopes"), problems),
+            step_up: raw.step_up.as_ref().map(|raw| StepUp::compile(raw, &path.key("step_up"), problems)),
         };
         let methods = path.key("methods");
         if raw.methods.is_empty() && raw.mode != Mode::Off {
@@ -108,6 +111,10 @@ impl Authenticate {
     #[must_use]
     pub const fn requires_certificate(&self) -> bool {
         self.requires_certificate
+    }
+
+    pub(crate) const fn step_up(&self) -> Option<&StepUp> {
+        self.step_up.as_ref()
     }
 
     pub(crate) fn scopes(&self) -> &RequiredScopes {
@@ -175,6 +182,11 @@ fn check_anonymous(plan: &Authenticate, is_last: bool, path: &KeyPath, problems:
         problems
             .error(path, "`anonymous` has no scopes, and this route needs some")
             .suggest("remove `anonymous`, or the scopes");
+    }
+    if plan.step_up.is_some() {
+        problems
+            .error(path, "`anonymous` has not logged in, and this route asks how one did")
+            .suggest("remove `anonymous`, or `step_up`");
     }
 }
 

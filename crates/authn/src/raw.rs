@@ -1,6 +1,6 @@
 //! The configuration as it is written.
 
-use portcullis_core::Mode;
+use portcullis_core::{Mode, Period};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -70,9 +70,21 @@ pub struct RawAuthenticate {
     pub methods: Vec<String>,
     /// Scopes that the credential must carry.
     pub scopes: RawScopes,
+    /// How strongly, and how recently, people must have logged in. What their tokens do not say they have not done.
+    pub step_up: Option<RawStepUp>,
     /// Whether the client must have shown a certificate when its connection was made, whatever method says who it is.
     /// Default `false`.
     pub require_certificate: bool,
+}
+
+/// How people must have logged in (RFC 9470). Callers who show no token of an issuer are refused.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawStepUp {
+    /// Accepted values of the token's `acr`, best first. Default any.
+    pub acr: Vec<String>,
+    /// How long ago they may have logged in, by the token's `auth_time`. Default any time.
+    pub max_age: Option<Period>,
 }
 
 /// Scopes that a credential must carry, whichever method it is for.

@@ -20,7 +20,7 @@ use portcullis_authz::{Authorization, RouteInfo};
 use portcullis_core::problem::{Severity, nearest};
 use portcullis_core::{ByteSize, ConfigFolder, KeyPath, Mode, Problems, ServiceId};
 use portcullis_harden::Hardening;
-use portcullis_limit::{LimitStore, Limits, When};
+use portcullis_limit::{KeyPart, LimitStore, Limits, When};
 use portcullis_pipeline::metrics::{Metrics, TargetId};
 use portcullis_pipeline::settings::{
     ClientAddress, Forward, Listener, ListenerTls, Protocol, RawListener, Upstream, not_an_address,
@@ -136,8 +136,13 @@ fn judged_fields(raw: &RawConfig, drafts: &[RouteDraft<'_>]) -> Vec<HeaderName> 
     let of_opaque_tokens = raw.authentication.introspection.iter().map(|method| &method.header);
     let of_keys = raw.authentication.api_keys.iter().map(|method| &method.header);
     let names = of_routes.chain(of_policies).chain(of_tokens).chain(of_opaque_tokens).chain(of_keys).cloned();
+    let of_limits = raw.limits.iter().flat_map(|limit| &limit.key).filter_map(|part| match part {
+        KeyPart::Header(name) => Some(name.clone()),
+        _ => None,
+    });
     let of_webhooks = raw.authentication.webhooks.iter().flat_map(RawWebhook::fields);
-    names.chain(of_webhooks).filter_map(|name| HeaderName::try_from(name).ok()).collect()
+    let written = names.chain(of_webhooks).filter_map(|name| HeaderName::try_from(name).ok());
+    written.chain(of_limits).collect()
 }
 
 /// The TLS of listeners by where it stands: also of those that cannot be compiled.

@@ -59,10 +59,10 @@ fn measure(title: &str, parts: &[KeyPart], keys: u32, threads: u64) {
 fn compile(parts: &[KeyPart]) -> Limits {
     let raw: Vec<RawLimit> = parts
         .iter()
-        .filter_map(|&part| {
+        .filter_map(|part| {
             // No request of the benchmark is refused: the burst is as large as it can be.
             let limit = serde_json::json!({
-                "name": part.name(), "key": [part.name()], "rate": "1000000000/s", "burst": u32::MAX,
+                "name": part.to_string(), "key": [part], "rate": "1000000000/s", "burst": u32::MAX,
             });
             serde_json::from_value(limit).ok()
         })
@@ -139,8 +139,14 @@ impl Client {
             principal.id.extend((0..8).map(|digit| char::from(b'a' + ((key >> (4 * digit)) & 15) as u8)));
         }
         let address = IpAddr::V4(Ipv4Addr::from_bits(key));
-        let subject =
-            Subject { principal: self.principal.as_ref(), address, route: "orders", service: "shop" };
+        let subject = Subject {
+            principal: self.principal.as_ref(),
+            address,
+            route: "orders",
+            service: "shop",
+            headers: None,
+            parameters: (&[], &[]),
+        };
         let mut states = SmallVec::new();
         let outcome = limits.take(ids, &subject, NOW, &mut states);
         black_box((outcome.is_ok(), &states));

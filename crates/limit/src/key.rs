@@ -1,9 +1,13 @@
 //! Which bucket of a limit a request belongs to.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
 
+use http::HeaderMap;
 use portcullis_core::{Digest, KeyedHash, Principal, PrincipalKind};
 use smallvec::SmallVec;
+
+use crate::KeyPart;
 
 /// What a request may be counted by.
 #[derive(Debug, Clone, Copy)]
@@ -16,10 +20,14 @@ pub struct Subject<'r> {
     pub route: &'r str,
     /// The service's name, likewise.
     pub service: &'r str,
+    /// The header fields.
+    pub headers: Option<&'r HeaderMap>,
+    /// The names of the parameters of the route's path, and their values.
+    pub parameters: (&'r [String], &'r [Cow<'r, str>]),
 }
 
 /// The parts of a subject that a limit tells apart. Without any, all requests share one bucket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Key {
     pub(crate) identity: Identity,
     pub(crate) address: bool,
@@ -27,6 +35,8 @@ pub(crate) struct Key {
     pub(crate) service: bool,
     /// How many leading bits of an IPv6 address make a client.
     pub(crate) ipv6_prefix: u8,
+    /// Further parts: of the head, of the token, of the path.
+    pub(crate) details: Vec<KeyPart>,
 }
 
 /// Which identities a limit tells apart.
@@ -67,7 +77,59 @@ impl Key {
         if self.service {
             parts.push(subject.service.as_bytes());
         }
+        if self.details.is_empty() {
+            return Some(hash.digest(&parts));
+        }
+        let claims: SmallVec<[Cow<'_, str>; 2]> =
+            self.details.iter().filter_map(|detail| claim(detail, subject)).collect();
+        let mut parts: Parts<'_> = parts;
+        let mut rest = claims.iter();
+        for detail in &self.details {
+            push_detail(&mut parts, detail, subject, &mut rest);
+        }
         Some(hash.digest(&parts))
+    }
+}
+
+/// Texts as they are, everything else as JSON. That a claim is not there is told from an empty one.
+fn claim<'s>(detail: &KeyPart, subject: &Subject<'s>) -> Option<Cow<'s, str>> {
+    let KeyPart::Claim(name) = detail else { return None };
+    let value = subject.principal.and_then(|principal| principal.claims.get(name.as_str()));
+    Some(match value {
+        None => Cow::Borrowed("absent"),
+        Some(serde_json::Value::String(text)) => Cow::Owned(format!("\"{text}")),
+        Some(other) => Cow::Owned(other.to_string()),
+    })
+}
+
+/// How many values of a field are looked at.
+const MOST_VALUES: usize = 4;
+/// How many values follow.
+const COUNTS: [[u8; 1]; MOST_VALUES + 1] = [[0], [1], [2], [3], [4]];
+
+/// Before the values stands how many there are, so that no two lists of parts can be taken for one another.
+fn push_detail<'p>(
+    parts: &mut Parts<'p>,
+    detail: &KeyPart,
+    subject: &Subject<'p>,
+    claims: &mut std::slice::Iter<'p, Cow<'p, str>>,
+) {
+    match detail {
+        KeyPart::Header(name) => {
+            let values = || subject.headers.into_iter().flat_map(|headers| headers.get_all(name));
+            parts.push(COUNTS.get(values().count()).unwrap_or(&COUNTS[MOST_VALUES]));
+            parts.extend(values().take(MOST_VALUES).map(http::HeaderValue::as_bytes));
+        }
+        KeyPart::Claim(_) => parts.push(claims.next().map_or(b"absent", |claim| claim.as_bytes())),
+        KeyPart::Path(name) => {
+            let (names, values) = subject.parameters;
+            let value = names.iter().position(|known| known == name).and_then(|at| values.get(at));
+            match value {
+                Some(value) => parts.extend_from_slice(&[&COUNTS[1], value.as_bytes()]),
+                None => parts.push(&COUNTS[0]),
+            }
+        }
+        _ => {}
     }
 }
 

@@ -19,6 +19,7 @@
 pub mod fields;
 mod gcra;
 mod key;
+mod key_part;
 mod lease;
 mod limits;
 mod rate;
@@ -31,9 +32,10 @@ mod tests;
 mod window;
 
 pub use key::Subject;
+pub use key_part::{KeyPart, NoKeyPart};
 pub use limits::{Counted, LimitId, LimitStore, Limits, Refused};
 pub use rate::Rate;
 pub use raw::{
-    Algorithm, KeyPart, LimitMode, OutageMode, RawLimit, RawLimitStore, RawShared, SharedMode, When,
+    Algorithm, LimitMode, OutageMode, RawExempt, RawLimit, RawLimitStore, RawShared, SharedMode, When,
 };
 pub use shared::Ask;

@@ -7,12 +7,12 @@ mod count;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_core::{Digest, KeyPath, KeyedHash, LimitState, Problems, Timestamp};
+use portcullis_core::{Digest, KeyPath, KeyedHash, LimitState, PrincipalKind, Problems, Timestamp};
 use portcullis_store::redis::Redis;
 use smallvec::SmallVec;
 
 use crate::key::{Key, Subject};
-use crate::raw::{RawLimit, RawLimitStore, When};
+use crate::raw::{RawExempt, RawLimit, RawLimitStore, When};
 use crate::rule::Rule;
 use crate::shared::{Mode, Outage, Shared};
 use crate::table::Table;
@@ -57,6 +57,8 @@ struct Limit {
     when: When,
     /// Whether it only watches: it never refuses.
     watches: bool,
+    /// Who is not counted.
+    exempt: Option<Box<RawExempt>>,
     /// What a request takes.
     cost: u32,
     /// What the `RateLimit-Policy` field says: so many requests in so much time.
@@ -151,6 +153,9 @@ impl Limits {
         for id in ids {
             let unknown = Refused::TooSoon(Duration::from_secs(1));
             let limit = self.limits.get(id.0 as usize).ok_or(unknown)?;
+            if limit.exempt.as_ref().is_some_and(|exempt| exempt.is_of(subject)) {
+                continue;
+            }
             let is_shared = limit.shared.is_some();
             // Limits that differ only in their rate, such as one per second and one per day, share the work.
             let digest = match last {
@@ -168,6 +173,18 @@ impl Limits {
             asked.dedup_by_key(|asking| asking.limit.table.serial());
         }
         Ok(())
+    }
+}
+
+impl RawExempt {
+    /// Whether this is somebody who is not counted.
+    fn is_of(&self, subject: &Subject<'_>) -> bool {
+        let Self { addresses, principals, roles } = self;
+        let known = subject.principal.filter(|principal| principal.kind != PrincipalKind::Anonymous);
+        addresses.iter().any(|network| network.contains(&subject.address))
+            || known.is_some_and(|principal| {
+                principals.contains(&principal.id) || roles.iter().any(|role| principal.roles.contains(role))
+            })
     }
 }
 

@@ -1,10 +1,11 @@
 //! What the configuration says about limits.
 
+use ipnet::IpNet;
 use portcullis_core::Period;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Rate;
+use crate::{KeyPart, Rate};
 
 /// A limit on how often requests may come. Routes and services refer to it by its name.
 ///
@@ -40,6 +41,9 @@ pub struct RawLimit {
     /// Count in the Redis under `store.redis`, together with all gateways that use it. Without it this process counts alone.
     #[serde(default)]
     pub shared: Option<RawShared>,
+    /// Who is not counted. Default: nobody.
+    #[serde(default)]
+    pub exempt: RawExempt,
     /// When the request is counted. Default: `after_authorization`.
     #[serde(default)]
     pub when: When,
@@ -47,6 +51,19 @@ pub struct RawLimit {
     /// `address` or `principal`. Default: 64, the least that one subscriber has (RFC 6177).
     #[serde(default)]
     pub ipv6_prefix: Option<u8>,
+}
+
+/// Who is not counted by a limit, and so never refused by it: whoever fits one of the lists.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawExempt {
+    /// Networks of clients, such as `10.0.0.0/8`.
+    #[schemars(with = "Vec<String>")]
+    pub addresses: Vec<IpNet>,
+    /// Principals by their id: the subject of a token, the id of a key, the name in a certificate.
+    pub principals: Vec<String>,
+    /// Principals by a role.
+    pub roles: Vec<String>,
 }
 
 /// How requests are counted.
@@ -115,46 +132,12 @@ pub enum OutageMode {
     Local,
 }
 
-/// One part of a limit's key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum KeyPart {
-    /// Who asks: issuer and subject of a token, or the id of an API key. Anonymous requests are counted
-    /// per client address.
-    Principal,
-    /// The API key. The limit does not apply to requests without one.
-    ApiKey,
-    /// The client's address; IPv6 addresses are grouped by `ipv6_prefix`.
-    Address,
-    /// The route, by name.
-    Route,
-    /// The service, by name.
-    Service,
-    /// One bucket for everything. Stands alone.
-    Global,
-}
-
-impl KeyPart {
-    /// The name in the configuration.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Principal => "principal",
-            Self::ApiKey => "api_key",
-            Self::Address => "address",
-            Self::Route => "route",
-            Self::Service => "service",
-            Self::Global => "global",
-        }
-    }
-}
-
 /// When a request is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum When {
     /// Before anyone knows who asks: protects the checking of credentials too. Not for keys with
-    /// `principal` or `api_key`.
+    /// `principal`, `api_key` or a claim.
     BeforeAuthentication,
     /// Only requests that are permitted.
     #[default]

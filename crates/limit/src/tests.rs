@@ -45,12 +45,26 @@ fn ids(limits: &Limits) -> Vec<LimitId> {
 }
 
 fn subject(address: &str) -> Subject<'static> {
-    Subject { principal: None, address: address.parse().unwrap(), route: "orders", service: "shop" }
+    Subject {
+        principal: None,
+        address: address.parse().unwrap(),
+        route: "orders",
+        service: "shop",
+        headers: None,
+        parameters: (&[], &[]),
+    }
 }
 
 /// One of very many addresses.
 fn numbered(number: u32) -> Subject<'static> {
-    Subject { principal: None, address: IpAddr::from(number.to_be_bytes()), route: "orders", service: "shop" }
+    Subject {
+        principal: None,
+        address: IpAddr::from(number.to_be_bytes()),
+        route: "orders",
+        service: "shop",
+        headers: None,
+        parameters: (&[], &[]),
+    }
 }
 
 fn of(principal: &Principal) -> Subject<'_> {

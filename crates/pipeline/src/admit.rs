@@ -110,7 +110,7 @@ impl Snapshot {
             observer.done(StageId::Route, notes);
         }
         if is_to_do(StageId::Peer, notes) {
-            self.count(route, StageId::Peer, &route.limits.before, head, notes, observer)?;
+            self.count(route, StageId::Peer, &parameters, head, notes, observer)?;
         }
         let known = notes.principal.clone().filter(|_| !is_to_do(StageId::Authenticate, notes));
         let principal = match known {
@@ -120,7 +120,7 @@ impl Snapshot {
         if is_to_do(StageId::Authorize, notes) {
             self.authorize(route, head, &principal, &parameters, notes, observer)?;
         }
-        self.count(route, StageId::Limit, &route.limits.after, head, notes, observer)?;
+        self.count(route, StageId::Limit, &parameters, head, notes, observer)?;
         Ok(Admitted { route })
     }
 
@@ -199,11 +199,13 @@ impl Snapshot {
         &self,
         route: &RoutePlan,
         stage: StageId,
-        limits: &[LimitId],
+        parameters: &Parameters,
         head: &Head<'_>,
         notes: &mut Notes,
         observer: &mut O,
     ) -> Result<(), Halt> {
+        let limits: &[LimitId] =
+            if stage == StageId::Peer { &route.limits.before } else { &route.limits.after };
         if route.limits.mode == Mode::Off || limits.is_empty() {
             notes.record(stage, Verdict::Off);
             observer.done(stage, notes);
@@ -211,11 +213,14 @@ impl Snapshot {
         }
         let service = self.service_of(route).map(|service| &*service.name).unwrap_or_default();
         let principal = notes.principal.clone();
+        let values: SmallVec<[Cow<'_, str>; 4]> = parameters.values(head.target.path()).collect();
         let subject = Subject {
             principal: principal.as_deref(),
             address: head.peer.client,
             route: &route.name,
             service,
+            headers: Some(head.headers),
+            parameters: (&route.parameters, &values),
         };
         let mut states: SmallVec<[LimitState; 2]> = SmallVec::new();
         let counted = match notes.shared_count.take() {

@@ -9,8 +9,9 @@ use portcullis_core::{KeyPath, KeyedHash, Problems};
 use portcullis_store::redis::Redis;
 
 use super::{Limit, LimitStore, Limits};
+use crate::KeyPart;
 use crate::key::{Identity, Key};
-use crate::raw::{KeyPart, LimitMode, RawLimit, RawLimitStore, When};
+use crate::raw::{LimitMode, RawExempt, RawLimit, RawLimitStore, When};
 use crate::shared::FLEET_KEY;
 use crate::table::Table;
 
@@ -90,12 +91,30 @@ fn compile_limit(
         rule,
         when: raw.when,
         watches: raw.mode == LimitMode::Shadow,
+        exempt: compile_exempt(raw, &path.key("exempt"), problems),
         cost,
         quota,
         window,
         table: kept.unwrap_or_else(|| Arc::new(Table::new(store.max_keys))),
         shared: None,
     }
+}
+
+/// Who is not counted; `None` for nobody.
+fn compile_exempt(raw: &RawLimit, path: &KeyPath, problems: &mut Problems) -> Option<Box<RawExempt>> {
+    let exempt = &raw.exempt;
+    let of_callers = [("principals", &exempt.principals), ("roles", &exempt.roles)];
+    for (key, list) in of_callers {
+        for (index, _) in list.iter().enumerate().filter(|(_, name)| name.is_empty()) {
+            problems.error(&path.key(key).index(index), "an empty name").suggest("remove it");
+        }
+        if raw.when == When::BeforeAuthentication && !list.is_empty() {
+            problems
+                .error(&path.key(key), "who asks is not known `before_authentication`")
+                .suggest("exempt `addresses`, or write `after_authorization`");
+        }
+    }
+    (*exempt != RawExempt::default()).then(|| Box::new(exempt.clone()))
 }
 
 /// Names go into header fields as they are.
@@ -111,10 +130,12 @@ fn check_name(name: &str, path: &KeyPath, problems: &mut Problems) {
 
 fn compile_key(raw: &RawLimit, path: &KeyPath, problems: &mut Problems) -> Key {
     let has = |part| raw.key.contains(&part);
+    let is_claim = |part: &&KeyPart| matches!(part, KeyPart::Claim(_));
     check_key(raw, &path.key("key"), problems);
-    let identified = [KeyPart::Principal, KeyPart::ApiKey].into_iter().find(|&part| has(part));
-    if let (When::BeforeAuthentication, Some(part)) = (raw.when, identified) {
-        let message = format!("the key has `{}`, which is not known `before_authentication`", part.name());
+    let identified = [KeyPart::Principal, KeyPart::ApiKey].into_iter().find(|part| has(part.clone()));
+    let of_caller = identified.as_ref().or_else(|| raw.key.iter().find(is_claim));
+    if let (When::BeforeAuthentication, Some(part)) = (raw.when, of_caller) {
+        let message = format!("the key has `{part}`, which is not known `before_authentication`");
         problems
             .error(&path.key("when"), message)
             .suggest("count by `address`, or write `after_authorization`");
@@ -132,6 +153,12 @@ fn compile_key(raw: &RawLimit, path: &KeyPath, problems: &mut Problems) -> Key {
         route: has(KeyPart::Route),
         service: has(KeyPart::Service),
         ipv6_prefix: raw.ipv6_prefix.unwrap_or(DEFAULT_IPV6_PREFIX),
+        details: raw
+            .key
+            .iter()
+            .filter(|part| matches!(part, KeyPart::Header(_) | KeyPart::Claim(_) | KeyPart::Path(_)))
+            .cloned()
+            .collect(),
     }
 }
 
@@ -144,7 +171,7 @@ fn check_key(raw: &RawLimit, path: &KeyPath, problems: &mut Problems) {
     }
     for (at, part) in key.iter().enumerate() {
         if key.iter().take(at).any(|earlier| earlier == part) {
-            let message = format!("`{}` is in the key twice", part.name());
+            let message = format!("`{part}` is in the key twice");
             problems.error(&path.index(at), message).suggest("write it once");
         }
     }

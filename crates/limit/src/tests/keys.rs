@@ -1,5 +1,6 @@
 //! Who shares a bucket with whom.
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use portcullis_core::PrincipalKind;
 use serde_json::json;
 
@@ -119,4 +120,80 @@ fn two_limits_of_one_key_count_apart() {
     let client = subject("192.0.2.1");
     assert_eq!(drain(&limits, &client, NOW), 2);
     assert_eq!(drain(&limits, &client, after(1_000_000_000)), 1);
+}
+
+/// Header fields, claims and path parameters; what is not there is a bucket of its own, and not that of an empty value.
+#[test]
+fn headers_claims_and_parameters_are_counted_apart() {
+    let fields = |list: &[(&'static str, &'static str)]| -> HeaderMap {
+        list.iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect()
+    };
+    let (a, b, none, empty) = (
+        fields(&[("x-tenant", "a")]),
+        fields(&[("x-tenant", "b")]),
+        fields(&[]),
+        fields(&[("x-tenant", "")]),
+    );
+    let several = fields(&[("x-tenant", "a"), ("x-tenant", "b")]);
+    let with = |headers| Subject { headers: Some(headers), ..subject("192.0.2.1") };
+    let key = json!(["header:X-Tenant"]);
+    let again = a.clone();
+    assert!(share(key.clone(), &with(&a), &with(&again)));
+    for (one, other) in [(&a, &b), (&a, &none), (&none, &empty), (&a, &several), (&b, &several)] {
+        assert!(!share(key.clone(), &with(one), &with(other)), "{one:?} {other:?}");
+    }
+    // The values of one field are not taken for those of the next.
+    let (left, right) = (
+        fields(&[("x-a", "1"), ("x-a", "2"), ("x-b", "3")]),
+        fields(&[("x-a", "1"), ("x-b", "2"), ("x-b", "3")]),
+    );
+    assert!(!share(json!(["header:x-a", "header:x-b"]), &with(&left), &with(&right)));
+
+    let claiming = |claims: serde_json::Value| Principal {
+        claims: claims.as_object().unwrap().clone(),
+        ..user("ada", None, "tokens")
+    };
+    let key = json!(["claim:tenant"]);
+    let [acme, same, number, text, nothing] = [
+        json!({ "tenant": "acme" }),
+        json!({ "tenant": "acme", "x": 1 }),
+        json!({ "tenant": 1 }),
+        json!({ "tenant": "1" }),
+        json!({}),
+    ]
+    .map(claiming);
+    assert!(share(key.clone(), &of(&acme), &of(&same)));
+    assert!(share(key.clone(), &of(&nothing), &subject("192.0.2.9")));
+    for (one, other) in [(&acme, &number), (&number, &text), (&acme, &nothing)] {
+        assert!(!share(key.clone(), &of(one), &of(other)), "{one:?} {other:?}");
+    }
+
+    let names = ["shop".to_owned(), "order".to_owned()];
+    let (first, second) = (["s".into(), "1".into()], ["s".into(), "2".into()]);
+    let at = |values| Subject { parameters: (&names, values), ..subject("192.0.2.1") };
+    assert!(share(json!(["path:shop"]), &at(&first), &at(&second)));
+    assert!(!share(json!(["path:order"]), &at(&first), &at(&second)));
+    assert!(!share(json!(["path:order"]), &at(&first), &subject("192.0.2.1")));
+}
+
+#[test]
+fn whoever_is_exempt_is_not_counted() {
+    let exempt = json!({ "addresses": ["10.0.0.0/8"], "principals": ["robot"], "roles": ["operator"] });
+    let limits = compile(json!([{ "name": "a", "key": ["global"], "rate": "1/d", "exempt": exempt }]));
+    let operator = Principal { roles: vec!["operator".to_owned()], ..user("ann", None, "tokens") };
+    let robot = user("robot", None, "tokens");
+    let inside = subject("10.1.2.3");
+    for exempt in [&inside, &of(&robot), &of(&operator)] {
+        for _ in 0..3 {
+            let (outcome, states) = ask(&limits, exempt, NOW);
+            assert_eq!((outcome, states.len()), (Ok(()), 0));
+        }
+    }
+    assert!(passes(&limits, &subject("192.0.2.1"), NOW));
+    assert!(!passes(&limits, &subject("192.0.2.2"), NOW));
+    // Nobody is exempt for calling themselves so without a credential.
+    let anonymous = Principal { id: "robot".to_owned(), ..Principal::anonymous() };
+    assert!(!passes(&limits, &of(&anonymous), NOW));
 }

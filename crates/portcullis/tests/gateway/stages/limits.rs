@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{challenges, refusal};
 use crate::common::{Config, plain};
-use crate::credentials::{authenticated, authorization, bearer, folder, partner};
+use crate::credentials::{EC, authenticated, authorization, bearer, claims, folder, partner};
 
 /// A gateway whose routes all count by these limits. With a rate of some per day no bucket refills meanwhile.
 fn limited(upstream: &Upstream, limits: &str, apply: &str) -> Config {
@@ -263,4 +263,73 @@ fn the_store_is_bounded() {
             (0..100).all(|host| get(&gateway, "/", &from(&format!("192.0.2.{host}"))).status == 200);
         assert_eq!(all_pass, expected, "{max_keys}");
     }
+}
+
+#[test]
+fn headers_claims_and_parameters_are_counted_apart() {
+    let tenant = |name: &str| format!("X-Tenant: {name}\r\n");
+    let requests =
+        [("/a", tenant("acme")), ("/a", tenant("globex")), ("/b", tenant("acme")), ("/a", String::new())];
+    assert_eq!(passed("\"header:X-Tenant\"", &requests), [true, true, false, true]);
+    let of = |subject: &str, tenant: &str| {
+        let mut claims = claims(subject);
+        claims.insert("tenant".to_owned(), json!(tenant));
+        authorization(&EC.mint(None, &claims).unwrap())
+    };
+    let requests = [
+        ("/a", of("ann", "acme")),
+        ("/a", of("bob", "acme")),
+        ("/a", of("ann", "globex")),
+        ("/a", bearer("cid")),
+    ];
+    assert_eq!(passed("\"claim:tenant\"", &requests), [true, false, true, true]);
+
+    let upstream = Upstream::start();
+    let gateway = limited(&upstream, "{ name: once, key: [\"path:order\", principal], rate: 1/d }", "once")
+        .routes(&["{ name: order, path: \"/orders/{order}\" }"])
+        .start_in(folder());
+    let (ann, bob) = (bearer("ann"), bearer("bob"));
+    let status = |path: &str, who: &str| get(&gateway, path, who).status;
+    assert_eq!(
+        (status("/orders/1", &ann), status("/orders/2", &ann), status("/orders/1", &bob)),
+        (200, 200, 200)
+    );
+    assert_eq!((status("/orders/1", &ann), status("/orders/%31", &ann)), (429, 429), "however it is written");
+    // The service does not read as another field what was not counted.
+    let other = format!("{ann}X_Tenant: acme\r\n");
+    let gateway = limited(&upstream, "{ name: once, key: [\"header:X-Tenant\"], rate: 1/d }", "once")
+        .start_in(folder());
+    upstream.forget();
+    assert_eq!(get(&gateway, "/a", &other).status, 200);
+    assert!(!upstream.only_request().has("x_tenant"));
+}
+
+#[test]
+fn whoever_is_exempt_is_never_refused() {
+    let upstream = Upstream::start();
+    let limit = "{ name: once, key: [global], rate: 1/d, \
+                 exempt: { addresses: [198.51.100.0/24], principals: [ann], roles: [partner] } }";
+    let gateway = limited(&upstream, limit, "once").start_in(folder());
+    let key = format!("X-API-Key: {}\r\n", partner());
+    let inside = from("198.51.100.7");
+    for _ in 0..2 {
+        for who in [&bearer("ann"), &key, &inside] {
+            let answer = get(&gateway, "/", who);
+            assert_eq!((answer.status, answer.header("ratelimit")), (200, None), "{who}");
+        }
+    }
+    assert_eq!(
+        (get(&gateway, "/", &bearer("bob")).status, get(&gateway, "/", &bearer("bob")).status),
+        (200, 429)
+    );
+    let wrong = limited(
+        &upstream,
+        "{ name: a, key: [address], rate: 1/d, when: before_authentication, exempt: { roles: [x] } }",
+        "a",
+    );
+    let refusal = folder().refuse(&wrong.text());
+    assert!(refusal.stderr.contains("who asks is not known `before_authentication`"), "{}", refusal.stderr);
+    let wrong = limited(&upstream, "{ name: a, key: [\"headers:x\"], rate: 1/d }", "a");
+    let refusal = folder().refuse(&wrong.text());
+    assert!(refusal.stderr.contains("limits[0].key[0]"), "{}", refusal.stderr);
 }

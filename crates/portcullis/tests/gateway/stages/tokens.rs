@@ -280,3 +280,49 @@ fn a_secret_verifies_what_it_signed_and_a_token_may_stand_alone_in_a_header() {
     assert_eq!(get(&gateway, &format!("X-Token: {good}\r\n")).status, 200);
     assert_eq!(upstream.only_request().header("x-roles").as_deref(), Some("clerk,cashier"));
 }
+
+/// RFC 9470: what the login lacks is said in the challenge, and the token itself is good.
+#[test]
+fn a_route_may_ask_for_a_stronger_or_later_login() {
+    let upstream = Upstream::start();
+    let gateway = authenticated(plain(&upstream.url()), "staff")
+        .routes(&[
+            "{ name: strong, path: /strong, policy: { authenticate: { step_up: { acr: [phr, phrh] } } } }",
+            "{ name: recent, path: /recent, policy: { authenticate: { step_up: { max_age: 15m } } } }",
+            "{ name: all, path: \"/{*rest}\" }",
+        ])
+        .start_in(folder());
+    let now = SystemClock.now().as_secs();
+    let token = |changes: Value| {
+        let mut claims = claims("ann");
+        claims.extend(changes.as_object().unwrap().clone());
+        authorization(&EC.mint(None, &claims).unwrap())
+    };
+    let strong = "Bearer realm=\"shop\", error=\"insufficient_user_authentication\", \
+                  error_description=\"A stronger authentication is needed.\", acr_values=\"phr phrh\"";
+    let recent = "Bearer realm=\"shop\", error=\"insufficient_user_authentication\", \
+                  error_description=\"A stronger authentication is needed.\", max_age=\"900\"";
+    for (path, changes, expected) in [
+        ("/strong", json!({ "acr": "phrh" }), None),
+        ("/strong", json!({ "acr": "pwd" }), Some(strong)),
+        ("/strong", json!({ "acr": ["phr"] }), Some(strong)),
+        ("/strong", json!({}), Some(strong)),
+        ("/recent", json!({ "auth_time": now - 600 }), None),
+        ("/recent", json!({ "auth_time": now - 1000 }), Some(recent)),
+        ("/recent", json!({ "auth_time": now + 1000 }), Some(recent)),
+        ("/recent", json!({ "auth_time": "soon" }), Some(recent)),
+        ("/recent", json!({}), Some(recent)),
+        ("/other", json!({}), None),
+    ] {
+        upstream.forget();
+        let answer = raw::get(gateway.address("public"), path, &token(changes.clone()));
+        match expected {
+            None => assert_eq!(answer.status, 200, "{path} {changes}"),
+            Some(challenge) => {
+                assert_eq!(refusal(&answer), (401, "step_up_required".to_owned()), "{path} {changes}");
+                assert_eq!(challenges(&answer), [challenge], "{path} {changes}");
+                upstream.assert_no_contact();
+            }
+        }
+    }
+}
