@@ -59,6 +59,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     output::problems(&compiled);
     let Some(unrecorded) = compiled.snapshot else { return Ok(ExitCode::FAILURE) };
     let snapshot = unrecorded.without_record();
+    // As it is, for keys that are kept there; explaining changes nothing.
+    if let Some(Err(error)) = snapshot.store.database.as_ref().map(|database| database.attach()) {
+        output::complaint(&format!("{error}; what is kept there counts as unavailable"));
+    }
     let (parts, body) = match &arguments.request {
         Some(path) => read_request(path)?,
         None => (build_request(arguments)?, Vec::new()),

@@ -237,6 +237,27 @@ fn a_wrong_checksum_never_reaches_the_database() {
 }
 
 #[test]
+fn explain_knows_stored_keys() {
+    let upstream = Upstream::start();
+    let gateway = started(&upstream, "sqlite://state.db");
+    let key = made(&gateway, &["create", "acme"]);
+    for (key, told) in [(key.as_str(), "\"allow\""), (&generate("other"), "unknown_key")] {
+        let printed = Command::new(BINARY)
+            .args(["explain", "gateway.yaml", "/orders", "--format", "json", "-H"])
+            .arg(format!("X-API-Key: {key}"))
+            .current_dir(gateway.folder())
+            .output()
+            .unwrap();
+        let text = String::from_utf8(printed.stdout).unwrap();
+        assert!(text.contains(told) && !text.contains(key), "{text}");
+    }
+}
+
+fn generate(id: &str) -> String {
+    portcullis_authn::api_key::generate(id).unwrap().key.expose().to_owned()
+}
+
+#[test]
 fn what_stored_keys_need_is_said() {
     let upstream = Upstream::start();
     for (store, method, told) in [
