@@ -20,7 +20,7 @@ use portcullis_authz::{Authorization, RouteInfo};
 use portcullis_core::problem::{Severity, nearest};
 use portcullis_core::{ByteSize, ConfigFolder, KeyPath, Mode, Problems, ServiceId};
 use portcullis_harden::Hardening;
-use portcullis_limit::{KeyPart, LimitStore, Limits, When};
+use portcullis_limit::{Concurrency, KeyPart, LimitStore, Limits, When};
 use portcullis_pipeline::metrics::{Metrics, TargetId};
 use portcullis_pipeline::settings::{
     ClientAddress, Forward, Listener, ListenerTls, Protocol, RawListener, Upstream, not_an_address,
@@ -111,6 +111,7 @@ struct Compiler<'c> {
 struct Parts<'p> {
     authentication: &'p Authentication,
     limits: &'p Limits,
+    concurrency: &'p Concurrency,
     rulesets: &'p mut Rulesets,
     /// What `protocol.body` says, if it says anything.
     largest_body: Option<ByteSize>,
@@ -136,7 +137,9 @@ fn judged_fields(raw: &RawConfig, drafts: &[RouteDraft<'_>]) -> Vec<HeaderName> 
     let of_opaque_tokens = raw.authentication.introspection.iter().map(|method| &method.header);
     let of_keys = raw.authentication.api_keys.iter().map(|method| &method.header);
     let names = of_routes.chain(of_policies).chain(of_tokens).chain(of_opaque_tokens).chain(of_keys).cloned();
-    let of_limits = raw.limits.iter().flat_map(|limit| &limit.key).filter_map(|part| match part {
+    let of_rates = raw.limits.iter().flat_map(|limit| &limit.key);
+    let of_concurrency = raw.concurrency.iter().flat_map(|limit| &limit.key);
+    let of_limits = of_rates.chain(of_concurrency).filter_map(|part| match part {
         KeyPart::Header(name) => Some(name.clone()),
         _ => None,
     });
@@ -193,6 +196,12 @@ impl Compiler<'_> {
             self.problems,
             previous.map(|previous| &previous.limits),
         );
+        let concurrency = Concurrency::compile(
+            &raw.concurrency,
+            &root.key("concurrency"),
+            self.problems,
+            previous.map(|previous| &previous.concurrency),
+        );
         let audit = portcullis_audit::compile(&raw.audit, folder, &root.key("audit"), self.problems);
         self.needs.audit = Some(audit.clone());
         self.needs.listeners = listener_tls(raw, folder);
@@ -218,6 +227,7 @@ impl Compiler<'_> {
         let mut parts = Parts {
             authentication: &authentication,
             limits: &limits,
+            concurrency: &concurrency,
             rulesets: &mut rulesets,
             largest_body: raw.protocol.body,
         };
@@ -253,6 +263,7 @@ impl Compiler<'_> {
             authentication,
             authorization: authorization?,
             limits,
+            concurrency,
             rulesets: rulesets.keep(),
             audit: Arc::new(AuditLog::off()),
             scan_detail: match raw.audit.matches() {
@@ -367,7 +378,7 @@ impl Compiler<'_> {
                 self.problems,
             ),
             authorize: policy.authorize.mode,
-            limits: self.route_limits(policy, parts.limits, &path.key("limit")),
+            limits: self.route_limits(policy, parts, &path.key("limit")),
             scan: self.scan(policy, parts.rulesets, &path.key("scan")),
             hardening: Hardening::compile(&policy.response, &path.key("response"), self.problems),
             forward: Forward::compile(
@@ -389,8 +400,30 @@ impl Compiler<'_> {
         hardening
     }
 
-    fn route_limits(&mut self, policy: &RawPolicy, limits: &Limits, path: &KeyPath) -> RouteLimits {
-        let mut compiled = RouteLimits { mode: policy.limit.mode, before: Vec::new(), after: Vec::new() };
+    fn route_limits(&mut self, policy: &RawPolicy, parts: &Parts<'_>, path: &KeyPath) -> RouteLimits {
+        let limits = parts.limits;
+        let mut compiled = RouteLimits {
+            mode: policy.limit.mode,
+            before: Vec::new(),
+            after: Vec::new(),
+            concurrent: Vec::new(),
+        };
+        for (index, name) in policy.limit.concurrency.iter().enumerate() {
+            match parts.concurrency.by_name(name) {
+                Some(id) => compiled.concurrent.push(id),
+                None if self.faults.hides("concurrency") => {}
+                None => {
+                    let place = path.key("concurrency").index(index);
+                    let problem = self
+                        .problems
+                        .error(&place, format!("there is no limit of concurrency named `{name}`"));
+                    match nearest(name, parts.concurrency.names()) {
+                        Some(known) => problem.suggest(format!("did you mean `{known}`?")),
+                        None => problem.suggest("define it under `concurrency`"),
+                    }
+                }
+            }
+        }
         for (index, name) in policy.limit.apply.iter().enumerate() {
             let place = path.key("apply").index(index);
             let Some(id) = limits.by_name(name) else {
@@ -410,7 +443,10 @@ impl Compiler<'_> {
                 _ => compiled.after.push(id),
             }
         }
-        if policy.limit.mode == Mode::Shadow && policy.limit.apply.is_empty() {
+        if policy.limit.mode == Mode::Shadow
+            && policy.limit.apply.is_empty()
+            && policy.limit.concurrency.is_empty()
+        {
             self.problems
                 .warning(&path.key("mode"), "`shadow` has no effect: no limit applies")
                 .suggest("name limits in `apply`");

@@ -5,7 +5,7 @@ use portcullis_authn::{RawAuthenticate, RawAuthentication};
 use portcullis_authz::{RawAuthorization, RawAuthorize};
 use portcullis_core::{Mode, Period, TargetRules};
 use portcullis_harden::RawResponse;
-use portcullis_limit::{RawLimit, RawLimitStore};
+use portcullis_limit::{RawConcurrency, RawLimit, RawLimitStore};
 use portcullis_pipeline::settings::{RawClientAddress, RawForward, RawListener, RawProtocol, RawUpstream};
 use portcullis_store::RawStore;
 use portcullis_waf::stage::{RawRuleset, RawScan};
@@ -53,6 +53,9 @@ pub struct RawConfig {
     /// The limits; routes name those that count them.
     #[serde(default)]
     pub limits: Vec<RawLimit>,
+    /// How many requests may be under way at once; routes name those that hold for them.
+    #[serde(default)]
+    pub concurrency: Vec<RawConcurrency>,
     /// How much the counters of the limits may hold in this process.
     #[serde(default)]
     pub limit_store: RawLimitStore,
@@ -147,6 +150,8 @@ pub struct RawRouteLimits {
     pub mode: Mode,
     /// Names of limits. All of them are taken for a request, or none.
     pub apply: Vec<String>,
+    /// Names of limits of `concurrency`: how many requests may be under way at once.
+    pub concurrency: Vec<String>,
 }
 
 const fn default_drain_timeout() -> Period {

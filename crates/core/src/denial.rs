@@ -121,6 +121,8 @@ reasons! {
     PolicyError = 403, "policy_error", "The request is not permitted.";
     /// More requests than a limit allows.
     RateLimited = 429, "rate_limited", "Too many requests.";
+    /// As many requests are under way as a limit allows.
+    TooManyAtOnce = 503, "too_many_at_once", "Too many requests are under way.";
     /// The store that counts is lost, and a limit lets nothing pass uncounted.
     LimitsUnavailable = 503, "limits_unavailable", "Requests cannot be counted at the moment.";
     /// A rule of the scanner refuses the request. It tells nothing of which.
@@ -159,6 +161,7 @@ impl Reason {
             Self::Overloaded
             | Self::UpstreamUnavailable
             | Self::KeysUnavailable
+            | Self::TooManyAtOnce
             | Self::LimitsUnavailable => {
                 "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity"
             }

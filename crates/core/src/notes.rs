@@ -1,5 +1,6 @@
 //! What the stages leave behind about one request: the facts for the answer, the metrics and the record.
 
+use std::any::Any;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -157,6 +158,10 @@ pub struct Notes {
     verdicts: [Verdict; StageId::COUNT],
     /// Every limit that counted this request.
     pub limits: SmallVec<[LimitState; 2]>,
+    /// What is held for this request until it ends: its place among those that are under way.
+    pub held: Option<Arc<dyn Any + Send + Sync>>,
+    /// The limit that has no place for it.
+    pub full: Option<Arc<str>>,
     /// What a shared store said about the limits that are being counted; taken away by whoever goes on with it.
     pub shared_count: Option<Box<SharedCount>>,
     /// Policies that determined the authorization, by id.
@@ -181,6 +186,8 @@ impl Notes {
             principal: None,
             verdicts: [Verdict::NotReached; StageId::COUNT],
             limits: SmallVec::new(),
+            held: None,
+            full: None,
             shared_count: None,
             policies: SmallVec::new(),
             challenge: None,

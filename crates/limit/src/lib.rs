@@ -16,6 +16,7 @@
 //! - `key`: which state a request belongs to.
 //! - `limits`: all of it together, under one lock order.
 
+mod concurrency;
 pub mod fields;
 mod gcra;
 mod key;
@@ -31,6 +32,7 @@ mod table;
 mod tests;
 mod window;
 
+pub use concurrency::{Concurrency, Held, Permit, RawConcurrency};
 pub use key::Subject;
 pub use key_part::{KeyPart, NoKeyPart};
 pub use limits::{Counted, LimitId, LimitStore, Limits, Refused};

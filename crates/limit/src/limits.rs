@@ -18,6 +18,7 @@ use crate::shared::{Mode, Outage, Shared};
 use crate::table::Table;
 
 use charge::Charge;
+pub(crate) use compile::{check_name as compile_name, compile_key};
 pub use count::Counted;
 
 /// The limits of a configuration with their counters.

@@ -120,6 +120,7 @@ impl Snapshot {
         if is_to_do(StageId::Authorize, notes) {
             self.authorize(route, head, &principal, &parameters, notes, observer)?;
         }
+        self.enter(route, &parameters, head, notes, observer)?;
         self.count(route, StageId::Limit, &parameters, head, notes, observer)?;
         Ok(Admitted { route })
     }
@@ -195,6 +196,53 @@ impl Snapshot {
         settle(stage, route.authorize, reason, notes, observer)
     }
 
+    /// Takes the request's place among those under way. Only watched, it goes on without one.
+    fn enter<O: Observer>(
+        &self,
+        route: &RoutePlan,
+        parameters: &Parameters,
+        head: &Head<'_>,
+        notes: &mut Notes,
+        observer: &mut O,
+    ) -> Result<(), Halt> {
+        let limits = &route.limits.concurrent;
+        let is_done = notes.held.is_some() || notes.full.is_some();
+        if route.limits.mode == Mode::Off || limits.is_empty() || is_done {
+            return Ok(());
+        }
+        let principal = notes.principal.clone();
+        let values: SmallVec<[Cow<'_, str>; 4]> = parameters.values(head.target.path()).collect();
+        let subject = self.subject(route, principal.as_deref(), head, &values);
+        match self.concurrency.enter(limits, &subject) {
+            Ok(held) => notes.held = held,
+            Err(name) => {
+                notes.full = Some(name);
+                if route.limits.mode == Mode::Enforce {
+                    return Err(refuse(StageId::Limit, Reason::TooManyAtOnce, notes, observer));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What a request is counted by.
+    fn subject<'r>(
+        &'r self,
+        route: &'r RoutePlan,
+        principal: Option<&'r Principal>,
+        head: &Head<'r>,
+        values: &'r [Cow<'r, str>],
+    ) -> Subject<'r> {
+        Subject {
+            principal,
+            address: head.peer.client,
+            route: &route.name,
+            service: self.service_of(route).map(|service| &*service.name).unwrap_or_default(),
+            headers: Some(head.headers),
+            parameters: (&route.parameters, values),
+        }
+    }
+
     fn count<O: Observer>(
         &self,
         route: &RoutePlan,
@@ -206,22 +254,23 @@ impl Snapshot {
     ) -> Result<(), Halt> {
         let limits: &[LimitId] =
             if stage == StageId::Peer { &route.limits.before } else { &route.limits.after };
+        let is_full = notes.full.is_some() && stage == StageId::Limit;
         if route.limits.mode == Mode::Off || limits.is_empty() {
-            notes.record(stage, Verdict::Off);
+            let is_on = route.limits.mode != Mode::Off && stage == StageId::Limit;
+            notes.record(
+                stage,
+                match (is_full, is_on && !route.limits.concurrent.is_empty()) {
+                    (true, _) => Verdict::Shadowed(Reason::TooManyAtOnce),
+                    (false, true) => Verdict::Passed,
+                    (false, false) => Verdict::Off,
+                },
+            );
             observer.done(stage, notes);
             return Ok(());
         }
-        let service = self.service_of(route).map(|service| &*service.name).unwrap_or_default();
         let principal = notes.principal.clone();
         let values: SmallVec<[Cow<'_, str>; 4]> = parameters.values(head.target.path()).collect();
-        let subject = Subject {
-            principal: principal.as_deref(),
-            address: head.peer.client,
-            route: &route.name,
-            service,
-            headers: Some(head.headers),
-            parameters: (&route.parameters, &values),
-        };
+        let subject = self.subject(route, principal.as_deref(), head, &values);
         let mut states: SmallVec<[LimitState; 2]> = SmallVec::new();
         let counted = match notes.shared_count.take() {
             None => self.limits.count(limits, &subject, head.now, &mut states),
@@ -236,6 +285,7 @@ impl Snapshot {
             Counted::Refused(Refused::TooSoon(_)) => Some(Reason::RateLimited),
             Counted::Refused(Refused::NotCountable) => Some(Reason::LimitsUnavailable),
         };
+        let reason = reason.or(is_full.then_some(Reason::TooManyAtOnce));
         let is_watched = states.iter().any(|state| state.watches && state.exceeded);
         notes.limits.append(&mut states);
         if is_watched && reason.is_none() {

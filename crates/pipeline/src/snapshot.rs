@@ -9,7 +9,7 @@ use portcullis_authn::{Authenticate, Authentication};
 use portcullis_authz::Authorization;
 use portcullis_core::{Mode, RouteId, ServiceId, Timestamp};
 use portcullis_harden::Hardening;
-use portcullis_limit::{LimitId, Limits};
+use portcullis_limit::{Concurrency, LimitId, Limits};
 use portcullis_store::Store;
 use portcullis_waf::stage::{Detail, KeptRulesets, Scan};
 
@@ -51,6 +51,8 @@ pub struct Snapshot {
     pub authorization: Authorization,
     /// How often.
     pub limits: Limits,
+    /// How many at once.
+    pub concurrency: Concurrency,
     /// What the scanner loaded, for the configuration that follows.
     pub rulesets: KeptRulesets,
     /// The record.
@@ -104,6 +106,8 @@ pub struct RouteLimits {
     pub before: Vec<LimitId>,
     /// Counted after authorization.
     pub after: Vec<LimitId>,
+    /// How many may be under way at once.
+    pub concurrent: Vec<LimitId>,
 }
 
 impl Snapshot {

@@ -104,6 +104,9 @@ fn problem(reason: Reason, notes: &Notes) -> Bytes {
             .collect();
         let _ = write!(text, ",\"violated-policies\":{}", serde_json::json!(names));
     }
+    if let (Reason::TooManyAtOnce, Some(name)) = (reason, notes.full.as_deref()) {
+        let _ = write!(text, ",\"violated-policies\":{}", serde_json::json!([name]));
+    }
     if let Some(challenge) = notes.challenge.as_deref() {
         write_challenge(challenge, &mut text);
     }

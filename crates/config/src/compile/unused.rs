@@ -22,13 +22,37 @@ impl Compiler<'_> {
         let methods = root.key("authentication");
         let jwt = raw.authentication.jwt.iter().map(|method| &method.name);
         let api_keys = raw.authentication.api_keys.iter().map(|method| &method.name);
+        let opaque = raw.authentication.introspection.iter().map(|method| &method.name);
+        let certificates = raw.authentication.certificates.iter().map(|method| &method.name);
+        let webhooks = raw.authentication.webhooks.iter().map(|method| &method.name);
         let limits = raw.limits.iter().map(|limit| &limit.name);
+        let concurrency = raw.concurrency.iter().map(|limit| &limit.name);
+        let entered: HashSet<&String> = policies()
+            .filter(|policy| policy.limit.mode != Mode::Off)
+            .flat_map(|policy| &policy.limit.concurrency)
+            .collect();
         let scanned = policies().filter(|policy| policy.scan.mode != Mode::Off);
         let scanned: HashSet<&String> = scanned.flat_map(|policy| policy.scan.ruleset.names()).collect();
         let rulesets = raw.rulesets.iter().map(|ruleset| &ruleset.name);
-        let lists: [(_, Vec<&String>, _, _, _); 4] = [
+        let lists: [(_, Vec<&String>, _, _, _); 8] = [
             (methods.key("jwt"), jwt.collect(), &asked, "takes the method", "authenticate.methods"),
             (methods.key("api_keys"), api_keys.collect(), &asked, "takes the method", "authenticate.methods"),
+            (
+                methods.key("introspection"),
+                opaque.collect(),
+                &asked,
+                "takes the method",
+                "authenticate.methods",
+            ),
+            (
+                methods.key("certificates"),
+                certificates.collect(),
+                &asked,
+                "takes the method",
+                "authenticate.methods",
+            ),
+            (methods.key("webhooks"), webhooks.collect(), &asked, "takes the method", "authenticate.methods"),
+            (root.key("concurrency"), concurrency.collect(), &entered, "is held to", "limit.concurrency"),
             (root.key("limits"), limits.collect(), &counted, "applies the limit", "limit.apply"),
             (root.key("rulesets"), rulesets.collect(), &scanned, "scans with the ruleset", "scan.ruleset"),
         ];

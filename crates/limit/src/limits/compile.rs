@@ -73,7 +73,7 @@ fn compile_limit(
     previous: Option<&Limits>,
 ) -> Limit {
     check_name(&raw.name, &path.key("name"), problems);
-    let key = compile_key(raw, path, problems);
+    let key = compile_key(&raw.key, raw.when, raw.ipv6_prefix, path, problems);
     let Compiled { rule, quota, window } = rule::compile(raw, path, problems);
     let cost = rule::cost(raw, &rule, path, problems);
     let kept = previous.and_then(|previous| {
@@ -118,7 +118,7 @@ fn compile_exempt(raw: &RawLimit, path: &KeyPath, problems: &mut Problems) -> Op
 }
 
 /// Names go into header fields as they are.
-fn check_name(name: &str, path: &KeyPath, problems: &mut Problems) {
+pub(crate) fn check_name(name: &str, path: &KeyPath, problems: &mut Problems) {
     let safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(safe) {
         let message = format!("`{}` is not a name for a limit", name.escape_debug());
@@ -128,19 +128,25 @@ fn check_name(name: &str, path: &KeyPath, problems: &mut Problems) {
     }
 }
 
-fn compile_key(raw: &RawLimit, path: &KeyPath, problems: &mut Problems) -> Key {
-    let has = |part| raw.key.contains(&part);
+pub(crate) fn compile_key(
+    key: &[KeyPart],
+    when: When,
+    ipv6_prefix: Option<u8>,
+    path: &KeyPath,
+    problems: &mut Problems,
+) -> Key {
+    let has = |part| key.contains(&part);
     let is_claim = |part: &&KeyPart| matches!(part, KeyPart::Claim(_));
-    check_key(raw, &path.key("key"), problems);
+    check_key(key, &path.key("key"), problems);
     let identified = [KeyPart::Principal, KeyPart::ApiKey].into_iter().find(|part| has(part.clone()));
-    let of_caller = identified.as_ref().or_else(|| raw.key.iter().find(is_claim));
-    if let (When::BeforeAuthentication, Some(part)) = (raw.when, of_caller) {
+    let of_caller = identified.as_ref().or_else(|| key.iter().find(is_claim));
+    if let (When::BeforeAuthentication, Some(part)) = (when, of_caller) {
         let message = format!("the key has `{part}`, which is not known `before_authentication`");
         problems
             .error(&path.key("when"), message)
             .suggest("count by `address`, or write `after_authorization`");
     }
-    if let Some(prefix) = raw.ipv6_prefix {
+    if let Some(prefix) = ipv6_prefix {
         check_ipv6_prefix(prefix, has(KeyPart::Address) || has(KeyPart::Principal), path, problems);
     }
     Key {
@@ -152,9 +158,8 @@ fn compile_key(raw: &RawLimit, path: &KeyPath, problems: &mut Problems) -> Key {
         address: has(KeyPart::Address),
         route: has(KeyPart::Route),
         service: has(KeyPart::Service),
-        ipv6_prefix: raw.ipv6_prefix.unwrap_or(DEFAULT_IPV6_PREFIX),
-        details: raw
-            .key
+        ipv6_prefix: ipv6_prefix.unwrap_or(DEFAULT_IPV6_PREFIX),
+        details: key
             .iter()
             .filter(|part| matches!(part, KeyPart::Header(_) | KeyPart::Claim(_) | KeyPart::Path(_)))
             .cloned()
@@ -162,8 +167,7 @@ fn compile_key(raw: &RawLimit, path: &KeyPath, problems: &mut Problems) -> Key {
     }
 }
 
-fn check_key(raw: &RawLimit, path: &KeyPath, problems: &mut Problems) {
-    let key = &raw.key;
+fn check_key(key: &[KeyPart], path: &KeyPath, problems: &mut Problems) {
     if key.is_empty() {
         problems.error(path, "the key is empty, so nothing says what is counted apart").suggest(
             "write `[principal]` or `[address]`, for instance, or `[global]` for one bucket for all",

@@ -3,6 +3,7 @@
 mod admin;
 mod api_keys;
 mod authorization;
+mod concurrency;
 mod fleet;
 mod issuers;
 mod limits;
