@@ -160,6 +160,10 @@ fn required_literals() {
     assert_eq!(required("x=(?!foo)bar"), Some("x=bar".to_owned()));
     assert_eq!(required("(?:ab){2,}"), Some("abab".to_owned()));
     assert_eq!(required("a{0}"), None);
+    // What stands beside an inexact part counts with what that begins or ends with.
+    assert_eq!(required(r"d(?:eclare\s+@|iv\s*\()"), Some("div declare".to_owned()));
+    assert_eq!(required(r"(?:\s*x+y|\d+z)w"), Some("yw zw".to_owned()));
+    assert_eq!(required(r"(?:a\d*b){2,}c"), Some("bc".to_owned()));
 }
 
 /// One of the literals is in every value that matches.
@@ -169,7 +173,7 @@ fn sound(pattern: &Pattern, value: &[u8]) -> bool {
         return true;
     }
     let required =
-        if is_plain(kinds) { pattern.required().or(pattern.plainly_required()) } else { pattern.required() };
+        if is_plain(kinds) { pattern.plainly_required().or(pattern.required()) } else { pattern.required() };
     if !pattern.ways().allow(kinds) {
         return false;
     }

@@ -9,7 +9,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind, StartKind};
 
 use std::collections::HashMap;
 
-use crate::pattern::{ByteSet, Kinds, Ways, is_plain};
+use crate::pattern::{ByteSet, Kinds, Ways, is_plain, is_plain_text};
 
 use super::bits::BitSet;
 use super::chains::ChainId;
@@ -52,7 +52,7 @@ pub(crate) enum Needs {
 pub(crate) struct Prefilter {
     automaton: Option<AhoCorasick>,
     /// The rules that need a literal, by the literal's number.
-    owners: Vec<Box<[u32]>>,
+    owners: Vec<Owners>,
     /// Rule, phase and step of each.
     rules: Vec<(u32, usize, usize)>,
     /// The rules that look at each base.
@@ -110,9 +110,10 @@ impl Prefilter {
         for (index, rule) in rules.iter().enumerate() {
             let number = u32::try_from(index).unwrap_or(u32::MAX);
             if let Needs::Literals(list) = &rule.needs {
-                list.iter().for_each(|literal| literals.add(literal, number));
+                let values = if rule.plainly.is_some() { Values::Other } else { Values::All };
+                list.iter().for_each(|literal| literals.add(literal, number, values));
             }
-            rule.plainly.iter().flatten().for_each(|literal| literals.add(literal, number));
+            rule.plainly.iter().flatten().for_each(|literal| literals.add(literal, number, Values::Plain));
             for &chain in &rule.chains {
                 let position = chains.iter().position(|known| known.chain == chain).unwrap_or_else(|| {
                     chains.push(ChainRules::empty(chain));
@@ -125,7 +126,7 @@ impl Prefilter {
         }
         Self {
             automaton: automaton(&literals.texts),
-            owners: literals.owners.into_iter().map(Vec::into_boxed_slice).collect(),
+            owners: literals.owners,
             rules: rules.iter().map(|rule| (rule.rule, rule.phase, rule.step)).collect(),
             looking: Base::ALL.iter().map(|&base| Looking::new(base, rules)).collect(),
             ways: rules.iter().map(|rule| rule.ways.clone()).collect(),
@@ -166,10 +167,12 @@ impl Prefilter {
     /// Adds the rules of which a literal occurs in `text`.
     pub(super) fn find(&self, text: &[u8], found: &mut [u64]) {
         let Some(automaton) = &self.automaton else { return };
+        let mut plain = None;
         for literal in automaton.find_overlapping_iter(text) {
-            for &rule in self.owners.get(literal.pattern().as_usize()).into_iter().flatten() {
-                mark(found, rule);
-            }
+            let Some(owners) = self.owners.get(literal.pattern().as_usize()) else { continue };
+            let plain = *plain.get_or_insert_with(|| is_plain_text(text));
+            let rules = if plain { &owners.plain } else { &owners.other };
+            rules.iter().for_each(|&rule| mark(found, rule));
         }
     }
 }
@@ -271,25 +274,43 @@ pub(super) fn mark(found: &mut [u64], rule: u32) {
     }
 }
 
+/// The rules that need a literal.
+#[derive(Debug, Default)]
+struct Owners {
+    /// In values of plain bytes.
+    plain: Vec<u32>,
+    /// In all others.
+    other: Vec<u32>,
+}
+
+/// Values in which a rule needs a literal.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Values {
+    All,
+    Plain,
+    Other,
+}
+
 #[derive(Default)]
 struct Literals<'r> {
     numbers: std::collections::HashMap<&'r [u8], usize>,
     texts: Vec<&'r [u8]>,
-    owners: Vec<Vec<u32>>,
+    owners: Vec<Owners>,
 }
 
 impl<'r> Literals<'r> {
-    fn add(&mut self, literal: &'r [u8], rule: u32) {
+    fn add(&mut self, literal: &'r [u8], rule: u32, values: Values) {
         let literal = literal.get(..LITERAL).unwrap_or(literal);
         let number = *self.numbers.entry(literal).or_insert_with(|| {
             self.texts.push(literal);
-            self.owners.push(Vec::new());
+            self.owners.push(Owners::default());
             self.texts.len() - 1
         });
-        if let Some(owners) = self.owners.get_mut(number)
-            && !owners.contains(&rule)
-        {
-            owners.push(rule);
+        let Some(owners) = self.owners.get_mut(number) else { return };
+        for (rules, left_out) in [(&mut owners.plain, Values::Other), (&mut owners.other, Values::Plain)] {
+            if values != left_out && !rules.contains(&rule) {
+                rules.push(rule);
+            }
         }
     }
 }

@@ -230,7 +230,7 @@ impl Operator {
         }
     }
 
-    /// As [`Self::required`], for values of [plain](crate::pattern::is_plain) bytes; `None` also when [`Self::required`] says it.
+    /// As [`Self::required`], for values of [plain](crate::pattern::is_plain) bytes; `None` when [`Self::required`] says as much.
     #[must_use]
     pub fn plainly_required(&self) -> Option<Vec<Vec<u8>>> {
         match &self.compiled {

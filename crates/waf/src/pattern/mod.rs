@@ -16,6 +16,7 @@ use fancy::Fancy;
 use linear::Linear;
 use smallvec::SmallVec;
 use std::ops::Range;
+use std::sync::LazyLock;
 
 /// What the groups of a pattern matched: index 0 is the whole match. At most ten, as `TX:0` to `TX:9` hold them.
 pub type Captures = SmallVec<[Option<Range<usize>>; 10]>;
@@ -27,6 +28,8 @@ const KEPT_GROUPS: usize = 10;
 #[derive(Debug, Clone)]
 pub struct Pattern {
     matcher: Matcher,
+    /// The same for values of plain bytes, where that is much less to try.
+    plain: Option<Linear>,
     required: Option<Vec<Vec<u8>>>,
     plainly_required: Option<Vec<Vec<u8>>>,
     ways: Ways,
@@ -67,17 +70,24 @@ impl Pattern {
     pub fn new(source: &str) -> Result<Self, PatternError> {
         let node = dialect::parse(source)?;
         let required = required::required(&node);
-        let plainly_required = match ways::restricted(&node, plain_bytes()) {
-            _ if required.is_some() => None,
-            Some(plain) => required::required(&plain),
+        let restricted = ways::restricted(&node, plain_bytes());
+        let plainly_required = match &restricted {
+            Some(restricted) => required::required(restricted),
             None => Some(Vec::new()),
-        };
+        }
+        .filter(|plainly| required::is_better(plainly, required.as_deref()));
         let ways = ways::ways(&node);
         let matcher = match linear::hir(&node) {
             Some(hir) => Matcher::Linear(Linear::new(&hir)?),
             None => Matcher::Fancy(Fancy::new(&node)?),
         };
-        Ok(Self { matcher, required, plainly_required, ways })
+        let plain = match (&matcher, &restricted, &plainly_required) {
+            (Matcher::Linear(_), Some(restricted), Some(_)) => {
+                linear::hir(restricted).map(|hir| Linear::new(&hir)).transpose()?
+            }
+            _ => None,
+        };
+        Ok(Self { matcher, plain, required, plainly_required, ways })
     }
 
     /// Whether it matches anywhere in `value`. A budget that is exceeded is no match, as in ModSecurity; who wants to refuse
@@ -95,11 +105,16 @@ impl Pattern {
     /// Looks for the first match, and keeps its groups if they are wanted; `captures` is cleared first.
     pub fn evaluate(&self, value: &[u8], captures: Option<&mut Captures>) -> Outcome {
         match (&self.matcher, captures) {
-            (Matcher::Linear(linear), None) if linear.is_match(value) => Outcome::Match,
+            (Matcher::Linear(linear), None) if self.linear(linear, value).is_match(value) => Outcome::Match,
             (Matcher::Linear(_), None) => Outcome::NoMatch,
             (Matcher::Fancy(fancy), None) => fancy.is_match(value),
             (_, Some(captures)) => self.evaluate_at(value, 0, captures),
         }
+    }
+
+    /// The pattern as it is for `value`.
+    fn linear<'p>(&'p self, full: &'p Linear, value: &[u8]) -> &'p Linear {
+        self.plain.as_ref().filter(|_| is_plain_text(value)).unwrap_or(full)
     }
 
     /// As [`Self::evaluate`], for the first match that begins at `from` or later. What is before `from` is looked at by `\b`,
@@ -107,7 +122,9 @@ impl Pattern {
     pub fn evaluate_at(&self, value: &[u8], from: usize, captures: &mut Captures) -> Outcome {
         captures.clear();
         match &self.matcher {
-            Matcher::Linear(linear) if linear.captures_at(value, from, captures) => Outcome::Match,
+            Matcher::Linear(linear) if self.linear(linear, value).captures_at(value, from, captures) => {
+                Outcome::Match
+            }
             Matcher::Linear(_) => Outcome::NoMatch,
             Matcher::Fancy(fancy) => fancy.captures_at(value, from, captures),
         }
@@ -126,8 +143,8 @@ impl Pattern {
         self.required.clone()
     }
 
-    /// The same for values without [marks](is_plain) that serve to take words apart. Where [`Self::required`] finds nothing, because
-    /// a pattern allows such marks between any two letters, this still does.
+    /// The same for values without [marks](is_plain) that serve to take words apart, if that is more selective. Where
+    /// [`Self::required`] finds nothing, because a pattern allows such marks between any two letters, this still does.
     #[must_use]
     pub fn plainly_required(&self) -> Option<Vec<Vec<u8>>> {
         self.plainly_required.clone()
@@ -147,6 +164,19 @@ const MARKS: &[u8] = b"\"'`()[]{}<>\\$|&%^\x7f";
 #[must_use]
 pub fn is_plain(kinds: Kinds) -> bool {
     !kinds.meets(Kinds::of(MARKS).union(Kinds::of_byte(0)).union(Kinds::of_byte(b'\t')))
+}
+
+/// Whether all bytes of a text are [plain](is_plain).
+#[must_use]
+pub(crate) fn is_plain_text(text: &[u8]) -> bool {
+    static PLAIN: LazyLock<[bool; 256]> = LazyLock::new(|| {
+        let plain = plain_bytes();
+        let mut table = [false; 256];
+        (0..=255_u8).zip(&mut table).for_each(|(byte, place)| *place = plain.contains(byte));
+        table
+    });
+    let plain = &*PLAIN;
+    text.iter().fold(true, |all, &byte| all & plain.get(usize::from(byte)).copied().unwrap_or(false))
 }
 
 fn plain_bytes() -> ByteSet {

@@ -20,28 +20,60 @@ const MAX_CLASS: usize = 12;
 struct Info {
     /// All strings that it matches, when they are few.
     exact: Option<Vec<Vec<u8>>>,
+    /// Each of its matches begins with one of these, and ends with one of those.
+    ends: Ends,
     /// One of these is in each of its matches.
     found: Option<Vec<Vec<u8>>>,
 }
 
+/// What the matches of an inexact part begin and end with, where that is known.
+#[derive(Debug, Clone, Default)]
+struct Ends {
+    prefix: Option<Vec<Vec<u8>>>,
+    suffix: Option<Vec<Vec<u8>>>,
+}
+
+impl Info {
+    fn exact(exact: Vec<Vec<u8>>) -> Self {
+        Self { exact: Some(exact), ends: Ends::default(), found: None }
+    }
+
+    fn prefix(&self) -> Option<&Vec<Vec<u8>>> {
+        self.exact.as_ref().or(self.ends.prefix.as_ref())
+    }
+
+    fn suffix(&self) -> Option<&Vec<Vec<u8>>> {
+        self.exact.as_ref().or(self.ends.suffix.as_ref())
+    }
+
+    /// What each match holds, however it is known.
+    fn candidate(&self) -> Option<Vec<Vec<u8>>> {
+        better(self.found.clone(), self.exact.clone().and_then(useful))
+    }
+}
+
 pub(super) fn required(node: &Node) -> Option<Vec<Vec<u8>>> {
-    let info = info(node);
-    let mut best = better(info.found, info.exact.and_then(useful))?;
+    let mut best = info(node).candidate()?;
     minimize(&mut best);
     Some(best)
 }
 
-const NOTHING: Info = Info { exact: None, found: None };
+/// Whether a set says more than another, which says nothing if it is not there.
+pub(super) fn is_better(set: &[Vec<u8>], other: Option<&[Vec<u8>]>) -> bool {
+    other.is_none_or(|other| set.is_empty() || score(set) > score(other))
+}
 
-fn empty() -> Info {
-    Info { exact: Some(vec![Vec::new()]), found: None }
+const NOTHING: Info = Info { exact: None, ends: Ends { prefix: None, suffix: None }, found: None };
+
+fn nothing_yet() -> Vec<Vec<u8>> {
+    vec![Vec::new()]
 }
 
 fn info(node: &Node) -> Info {
     match node {
         // These match nothing themselves; that they may fail is of no interest.
-        Node::Empty | Node::Place(_) | Node::Around { .. } | Node::Keep => empty(),
-        Node::Set(set) => Info { exact: folded(*set), found: None },
+        Node::Empty | Node::Place(_) | Node::Around { .. } | Node::Keep => Info::exact(nothing_yet()),
+        Node::Set(set) => folded(*set).map_or(NOTHING, Info::exact),
         Node::Concat(nodes) => concat(nodes),
         Node::Either(nodes) => either(nodes),
         Node::Repeat { node, min, max, .. } => repeat(node, *min, *max),
@@ -59,55 +91,69 @@ fn folded(set: ByteSet) -> Option<Vec<Vec<u8>>> {
 
 fn concat(nodes: &[Node]) -> Info {
     let mut found = None;
-    // The strings of the exact parts since the last inexact one.
-    let mut run = Some(vec![Vec::new()]);
+    let mut prefix = None;
+    // What the parts so far end with: since the beginning, as long as they are exact.
+    let mut run = nothing_yet();
     let mut whole = true;
     for node in nodes {
         let part = info(node);
-        found = better(found.take(), part.found);
-        let joined = run.as_ref().zip(part.exact.as_ref()).and_then(|(run, exact)| cross(run, exact));
-        if joined.is_none() {
-            whole = false;
-            found = better(found.take(), run.take().and_then(useful));
-            run = Some(part.exact.unwrap_or_else(|| vec![Vec::new()]));
-        } else {
+        found = better(found.take(), part.found.clone());
+        if let Some(joined) = part.exact.as_ref().and_then(|exact| cross(&run, exact)) {
             run = joined;
+            continue;
         }
+        // What the run ends with and the part begins with stand side by side.
+        let joined = part.prefix().and_then(|prefix| cross(&run, prefix)).unwrap_or_else(|| run.clone());
+        found = better(found.take(), useful(joined.clone()));
+        if whole {
+            prefix = Some(joined);
+            whole = false;
+        }
+        run = part.suffix().cloned().unwrap_or_else(nothing_yet);
     }
     if whole {
-        return Info { exact: run, found };
+        return Info { exact: Some(run), ends: Ends::default(), found };
     }
-    Info { exact: None, found: better(found, run.and_then(useful)) }
+    found = better(found, useful(run.clone()));
+    Info { exact: None, ends: Ends { prefix, suffix: Some(run) }, found }
 }
 
 fn either(nodes: &[Node]) -> Info {
-    let mut exact = Some(Vec::new());
-    let mut found = Some(Vec::new());
+    let mut all = Info {
+        exact: Some(Vec::new()),
+        ends: Ends { prefix: Some(Vec::new()), suffix: Some(Vec::new()) },
+        found: Some(Vec::new()),
+    };
+    let join = |all: Option<Vec<Vec<u8>>>, more: Option<&Vec<Vec<u8>>>| {
+        all.zip(more.cloned()).and_then(|(all, more)| union(all, more))
+    };
     for node in nodes {
         let part = info(node);
-        let candidate = better(part.found, part.exact.clone().and_then(useful));
-        exact = exact.zip(part.exact).and_then(|(all, more)| union(all, more));
-        found = found.zip(candidate).and_then(|(all, more)| union(all, more));
+        all.exact = join(all.exact, part.exact.as_ref());
+        all.ends.prefix = join(all.ends.prefix, part.prefix());
+        all.ends.suffix = join(all.ends.suffix, part.suffix());
+        all.found = join(all.found, part.candidate().as_ref());
     }
-    Info { exact, found }
+    all
 }
 
 fn repeat(node: &Node, min: u32, max: Option<u32>) -> Info {
     let part = info(node);
     if (min, max) == (0, Some(1)) {
-        let exact = part.exact.and_then(|exact| union(exact, vec![Vec::new()]));
-        return Info { exact, found: None };
+        let exact = part.exact.and_then(|exact| union(exact, nothing_yet()));
+        return exact.map_or(NOTHING, Info::exact);
     }
     if min == 0 {
         return NOTHING;
     }
-    let candidate = better(part.found, part.exact.clone().and_then(useful));
-    let Some(exact) = part.exact else { return Info { exact: None, found: candidate } };
+    let ends = Ends { prefix: part.prefix().cloned(), suffix: part.suffix().cloned() };
+    let candidate = part.candidate();
+    let Some(exact) = part.exact else { return Info { exact: None, ends, found: candidate } };
     let rounds = (1..min.min(8)).try_fold(exact.clone(), |all, _| cross(&all, &exact));
     if Some(min) == max && min <= 8 {
-        return Info { exact: rounds, found: candidate };
+        return Info { exact: rounds, ends, found: candidate };
     }
-    Info { exact: None, found: better(candidate, rounds.and_then(useful)) }
+    Info { exact: None, ends, found: better(candidate, rounds.and_then(useful)) }
 }
 
 /// Each of `left` followed by each of `right`, unless those are too many or too long.
