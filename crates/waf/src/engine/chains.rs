@@ -73,6 +73,11 @@ impl Chains {
         self.steps(id).iter().any(|step| !step.folds_case_only() && step.may_change(contents))
     }
 
+    /// Whether the sequence can change anything in a value that holds `contents`.
+    pub(crate) fn touches(&self, id: ChainId, contents: Contents) -> bool {
+        self.steps(id).iter().any(|step| step.may_change(contents))
+    }
+
     /// The kinds of bytes that can be in what the sequence makes of a value with the kinds `held`.
     pub(crate) fn held_after(&self, id: ChainId, held: Kinds) -> Kinds {
         self.steps(id).iter().fold(held, |held, step| held.union(step.brings(held)))

@@ -126,6 +126,7 @@ impl Scan<'_> {
     /// Finds the rules that `value` may match.
     fn look(&mut self, looking: &BitSet, index: usize, value: &[u8]) {
         let (contents, kinds) = Contents::and_kinds(value);
+        self.transformed.note(index, contents);
         let width = self.hits.width;
         let Some(row) = self.hits.words.get_mut(index * width..(index + 1) * width) else { return };
         let Memo { found, changed, seen, seen_rows, kinds: known, .. } = &mut *self.memo;

@@ -1,5 +1,7 @@
 //! What transformations made of values: computed once for each value and sequence of transformations.
 
+use crate::transform::Contents;
+
 use super::chains::{ChainId, Chains};
 use super::items::Stretch;
 
@@ -10,6 +12,8 @@ pub(crate) struct Transformed {
     entries: Vec<Entry>,
     /// For each value its latest entry, plus one; 0 for none.
     latest: Vec<u32>,
+    /// What each value holds, if that is known.
+    contents: Vec<Option<Contents>>,
     spare: Vec<u8>,
     second: Vec<u8>,
 }
@@ -28,6 +32,7 @@ impl Transformed {
         self.bytes.clear();
         self.entries.clear();
         self.latest.clear();
+        self.contents.clear();
     }
 
     /// Bytes of memory.
@@ -38,6 +43,14 @@ impl Transformed {
     /// Makes room for the results of `items` values.
     pub(crate) fn cover(&mut self, items: usize) {
         self.latest.resize(items, 0);
+        self.contents.resize(items, None);
+    }
+
+    /// Takes note of what a value holds, which spares it transformations that have nothing to do there.
+    pub(crate) fn note(&mut self, item: usize, contents: Contents) {
+        if let Some(known) = self.contents.get_mut(item) {
+            *known = Some(contents);
+        }
     }
 
     /// The value after a sequence of transformations; none when it stays as it is.
@@ -61,6 +74,10 @@ impl Transformed {
         value: &[u8],
     ) -> Option<Stretch> {
         let (before, step) = chains.last(chain)?;
+        let contents = self.contents.get(item).copied().flatten();
+        if contents.is_some_and(|contents| !chains.touches(chain, contents)) {
+            return None;
+        }
         if let Some(entry) = self.find(item, chain) {
             return entry.result;
         }

@@ -97,7 +97,7 @@ fn concat(nodes: &[Node]) -> Info {
     let mut whole = true;
     for node in nodes {
         let part = info(node);
-        found = better(found.take(), part.found.clone());
+        found = better(found.take(), part.candidate());
         if let Some(joined) = part.exact.as_ref().and_then(|exact| cross(&run, exact)) {
             run = joined;
             continue;
