@@ -255,7 +255,8 @@ impl Intake {
             *self = Self::Held(body, progress);
             return Ok(Bytes::new());
         }
-        let (mut held, _) = scan::hold(worker, route, body, client, StageId::Authenticate, |_| true).await?;
+        let asking = scan::Asking { route, current, client, stage: StageId::Authenticate };
+        let (mut held, _) = scan::hold(worker, body, &asking, |_| true).await?;
         let whole = held.joined();
         *self = Self::Held(RequestBody::Held(Box::new(held)), progress);
         Ok(whole)

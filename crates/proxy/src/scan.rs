@@ -18,7 +18,7 @@ use crate::body::{HeldBody, NoRoom, RequestBody, Room};
 use crate::client::Client;
 use crate::deadline::{Timer, before};
 use crate::forward::{Answer, AnswerBody};
-use crate::shared::Worker;
+use crate::shared::{Current, Worker};
 
 /// Bodies that are larger are scanned by another thread: other requests of this one would wait for it.
 const LARGEST_HERE: usize = 64 << 10;
@@ -72,7 +72,8 @@ pub(crate) async fn request<'s>(
         }
         true
     };
-    let (mut held, rest) = hold(worker, pending.route(), body, client, StageId::Scan, goes_on).await?;
+    let asking = Asking { route: pending.route(), current: &account.current, client, stage: StageId::Scan };
+    let (mut held, rest) = hold(worker, body, &asking, goes_on).await?;
     if let Some(rest) = rest {
         scanning.request_body(b"");
         let cleared = pending.conclude(scanning, &mut account.notes, &mut Unobserved)?;
@@ -86,22 +87,29 @@ pub(crate) async fn request<'s>(
     Ok((cleared, RequestBody::Held(Box::new(held))))
 }
 
+/// For whom a body is held back.
+pub(crate) struct Asking<'a> {
+    pub(crate) route: &'a RoutePlan,
+    /// The configuration by which the request is judged.
+    pub(crate) current: &'a Current,
+    pub(crate) client: &'a Client,
+    pub(crate) stage: StageId,
+}
+
 /// Holds all of a body back for a stage; or only its beginning, where `goes_on` says that this is enough.
 pub(crate) async fn hold(
     worker: &Worker,
-    route: &RoutePlan,
     body: RequestBody,
-    client: &Client,
-    stage: StageId,
+    asking: &Asking<'_>,
     goes_on: impl FnMut(&mut HeldBody) -> bool,
 ) -> Result<(HeldBody, Option<RequestBody>), Denial> {
-    let mut timer = Timer::after(&worker.deadlines, route.forward.timeouts.total);
-    let most = worker.current().snapshot.protocol.buffered_bodies;
+    let mut timer = Timer::after(&worker.deadlines, asking.route.forward.timeouts.total);
+    let most = asking.current.snapshot.protocol.buffered_bodies;
     let held = before(&mut timer, collect(worker, body, most, goes_on)).await;
     held.unwrap_or(Err(Reason::RequestTimeout)).map_err(|reason| {
         // What is wrong with the framing, the guard knows better.
-        let reason = client.fault().unwrap_or(reason);
-        Denial::new(if reason == Reason::Overloaded { stage } else { StageId::Forward }, reason)
+        let reason = asking.client.fault().unwrap_or(reason);
+        Denial::new(if reason == Reason::Overloaded { asking.stage } else { StageId::Forward }, reason)
     })
 }
 
