@@ -10,6 +10,7 @@ mod custody;
 mod generate;
 mod import;
 mod key_text;
+mod known;
 mod raw;
 pub mod stored;
 

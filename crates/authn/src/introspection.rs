@@ -8,7 +8,6 @@ mod answers;
 mod compile;
 mod raw;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,6 +24,7 @@ pub use raw::{RawAnswerCache, RawClient, RawIntrospection, SecretPlace};
 
 use crate::binding;
 use crate::fault::{Failure, Fault, Need};
+use crate::flights::Flights;
 use crate::jwt::TokenHeader;
 use crate::jwt::claims::{ClaimPath, is_for, names, numeric_date, scopes};
 use answers::{Answer, Answers};
@@ -54,7 +54,7 @@ pub struct IntrospectionMethod {
     inactive: Duration,
     hash: KeyedHash,
     answers: Answers,
-    flights: Mutex<HashMap<Digest, Arc<tokio::sync::Mutex<()>>>>,
+    flights: Flights<Digest>,
     questions: Semaphore,
     unavailable_until: AtomicU64,
 }
@@ -113,19 +113,14 @@ impl IntrospectionMethod {
 
     async fn ask(&self, token: &Secret, fetch: &dyn Fetch, now: Timestamp) {
         let digest = self.digest(token.expose());
-        let flight = Arc::clone(self.flights.lock().entry(digest).or_default());
-        {
-            let _turn = flight.lock().await;
-            if self.answers.find(digest, now).is_none() {
-                let (answer, until) = self.question(token, fetch, now).await;
-                self.answers.insert(digest, answer, until, now);
-            }
-        }
-        let mut flights = self.flights.lock();
-        // The map and we ourselves.
-        if Arc::strong_count(&flight) <= 2 {
-            flights.remove(&digest);
-        }
+        self.flights
+            .in_turn(digest, async {
+                if self.answers.find(digest, now).is_none() {
+                    let (answer, until) = self.question(token, fetch, now).await;
+                    self.answers.insert(digest, answer, until, now);
+                }
+            })
+            .await;
     }
 
     async fn question(&self, token: &Secret, fetch: &dyn Fetch, now: Timestamp) -> (Answer, Timestamp) {

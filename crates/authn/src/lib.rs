@@ -15,6 +15,7 @@ mod cache;
 pub mod certificate;
 mod challenge;
 mod fault;
+mod flights;
 mod hexadecimal;
 pub mod introspection;
 pub mod jwt;

@@ -6,7 +6,7 @@
 //! the folder `migrations`, which are part of the program: a new table is one script for each of the two, and one line in
 //! `migrations.rs`.
 //!
-//! [`redis`] is the shared, fast and forgetful part: counters, replay caches, revocations.
+//! [`redis`] is the shared, fast and forgetful part: counters.
 
 mod changes;
 mod database;

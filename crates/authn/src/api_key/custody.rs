@@ -8,8 +8,13 @@ use portcullis_core::{Secret, Timestamp};
 use portcullis_store::{Change, Database, Query, StoreError};
 
 use super::generate::{GenerateError, generate};
-use super::key_text::is_id;
+use super::import::ImportedKey;
 use super::stored::{Details, Record, StoredKeys, TOPIC};
+
+const INSERT: &str = "INSERT INTO api_keys (id, method, hash, details, enabled, created, expires) \
+                      VALUES ($1, $2, $3, $4, $5, $6, $7)";
+const INSERT_NEW: &str = "INSERT INTO api_keys (id, method, hash, details, enabled, created, expires) \
+                          VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING";
 
 /// Why nothing was done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,6 +25,9 @@ pub enum CustodyError {
     /// There is a key of this id, of this or another method.
     #[error("there is already a key `{0}`")]
     Exists(String),
+    /// A list has one id twice.
+    #[error("an id is twice in the list")]
+    Twice,
     /// There is none.
     #[error("there is no key `{0}`")]
     Unknown(String),
@@ -76,50 +84,67 @@ impl StoredKeys {
     ) -> Result<Secret, CustodyError> {
         let made = generate(id)?;
         let hash = digest::digest(&digest::SHA256, made.key.expose().as_bytes());
-        self.insert(id, hash.as_ref(), details, (true, expires), act).await?;
+        let insert = self.insertion(INSERT, id, hash.as_ref(), details, (true, expires), act)?;
+        self.perform(insert, act.change("created", id)).await?;
         Ok(made.key)
     }
 
-    /// Takes a key of which only the SHA-256 is known.
+    /// Takes keys of which only the SHA-256 is known: all of them or, if one cannot be taken, none. With `skip_existing`, those
+    /// whose id is there already are left as they are. How many were taken.
     ///
     /// # Errors
     /// [`CustodyError`].
     pub async fn import(
         &self,
-        id: &str,
-        sha256: &[u8],
-        details: &Details,
-        (enabled, expires): (bool, Option<Timestamp>),
+        keys: &[ImportedKey],
+        skip_existing: bool,
         act: &Act,
-    ) -> Result<(), CustodyError> {
-        if !is_id(id) {
-            return Err(GenerateError::BadId.into());
+    ) -> Result<u64, CustodyError> {
+        let mut queries: Vec<Query> = act.change("imported", "").statements(TOPIC).into();
+        let notes = queries.len();
+        let statement = if skip_existing { INSERT_NEW } else { INSERT };
+        for ImportedKey { id, sha256, details, enabled, expires } in keys {
+            queries.push(self.insertion(statement, id, sha256, details, (*enabled, *expires), act)?);
         }
-        self.insert(id, sha256, details, (enabled, expires), act).await
+        match self.database.transact(queries).await {
+            Ok(counts) => Ok(counts.iter().skip(notes).sum()),
+            Err(StoreError::Exists) => Err(self.first_that_exists(keys).await),
+            Err(error) => Err(CustodyError::Store(error)),
+        }
     }
 
-    async fn insert(
+    async fn first_that_exists(&self, keys: &[ImportedKey]) -> CustodyError {
+        for ImportedKey { id, .. } in keys {
+            let query = Query::new("SELECT id FROM api_keys WHERE id = $1").with(id.as_str());
+            match self.database.rows(query).await {
+                Ok(rows) if rows.is_empty() => {}
+                Ok(_) => return CustodyError::Exists(id.clone()),
+                Err(error) => return CustodyError::Store(error),
+            }
+        }
+        // None is in the table: one is twice in the list.
+        CustodyError::Twice
+    }
+
+    fn insertion(
         &self,
+        statement: &'static str,
         id: &str,
         sha256: &[u8],
         details: &Details,
         (enabled, expires): (bool, Option<Timestamp>),
         act: &Act,
-    ) -> Result<(), CustodyError> {
+    ) -> Result<Query, CustodyError> {
         let details = serde_json::to_string(details)
             .map_err(|error| CustodyError::Store(StoreError::Refused(error.to_string())))?;
-        let query = Query::new(
-            "INSERT INTO api_keys (id, method, hash, details, enabled, created, expires) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        )
-        .with(id)
-        .with(self.method.as_str())
-        .with(self.keyed_hash(sha256))
-        .with(details)
-        .with(enabled)
-        .with(act.now)
-        .with(expires);
-        self.perform(query, act.change("created", id)).await
+        Ok(Query::new(statement)
+            .with(id)
+            .with(self.method.as_str())
+            .with(self.keyed_hash(sha256))
+            .with(details)
+            .with(enabled)
+            .with(act.now)
+            .with(expires))
     }
 
     /// Gives a key another secret. The one before holds beside it for `overlap`.

@@ -1,8 +1,8 @@
 //! API keys in the database: what a gateway knows of them, and for how long.
 //!
 //! A record is fetched when its key is first used, and kept for a minute; what is changed meanwhile is found out by following
-//! the changes of the table, within a second. That there is no such key is kept too. While the database is away, records that are
-//! known serve for ten minutes more, and other keys get 503.
+//! the changes of the table, within a second. That there is no such key is kept too. While the database is away, records serve
+//! until ten minutes after they were read, and other keys get 503.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -19,40 +19,34 @@ use portcullis_store::{Database, News, Query, Row, StoreError};
 use serde::{Deserialize, Serialize};
 
 use super::key_text::checked_id;
+use super::known::{FRESH, Known, KnownKeys};
 use crate::fault::{Failure, Fault, Need};
+use crate::flights::Flights;
 
 /// The topic under which changes are followed.
 pub(super) const TOPIC: &str = "api_keys";
 
-/// How long a record, or that there is none, is believed without a look at the table.
-const FRESH: Duration = Duration::from_secs(60);
-/// How long a record serves while the database is away.
-const STALE: Duration = Duration::from_secs(600);
 /// How long the database is not asked after it failed.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How often it is written down that a key was used.
 const USE_NOTED: Duration = Duration::from_secs(60);
-/// How many records are kept, and how many ids of which there is none.
-const MOST: usize = 100_000;
+/// How many uses of keys wait to be written down, and how many of them are written in one transaction.
+const MOST_USES: usize = 100_000;
+const USES_AT_ONCE: usize = 500;
 
 /// The stored keys of one method.
 pub struct StoredKeys {
     pub(super) method: String,
     pub(super) database: Arc<Database>,
     pepper: hmac::Key,
-    known: Mutex<HashMap<String, Known>>,
+    known: KnownKeys,
+    flights: Flights<String>,
+    /// Until when the database is not asked, since it failed.
+    away_until: AtomicU64,
     /// The last change that was followed.
     followed: AtomicI64,
     /// When each key was used, until that is written down.
     used: Mutex<HashMap<String, Timestamp>>,
-}
-
-#[derive(Clone)]
-struct Known {
-    record: Option<Arc<Record>>,
-    fetched: Timestamp,
-    until: Timestamp,
-    is_failure: bool,
 }
 
 /// What the table says of a key.
@@ -117,7 +111,9 @@ impl StoredKeys {
             method: method.to_owned(),
             database,
             pepper: hmac::Key::new(hmac::HMAC_SHA256, pepper),
-            known: Mutex::default(),
+            known: KnownKeys::default(),
+            flights: Flights::default(),
+            away_until: AtomicU64::new(0),
             followed: AtomicI64::new(0),
             used: Mutex::default(),
         }
@@ -136,11 +132,12 @@ impl StoredKeys {
         route: &str,
     ) -> Result<Arc<Principal>, Failure> {
         let id = checked_id(key).ok_or_else(|| Fault::key(super::unreadable(key)))?;
-        let known = self.known.lock().get(id).filter(|known| head.now < known.until).cloned();
-        let record = match known {
-            Some(Known { record: Some(record), .. }) => record,
-            Some(Known { is_failure: true, .. }) => return Err(Fault::STORE_UNAVAILABLE.into()),
-            Some(_) => return Err(Fault::key("unknown_key").into()),
+        let is_away = self.is_away(head.now);
+        let record = match self.known.find(id, head.now, is_away) {
+            Some(Known::Record(record)) => record,
+            Some(Known::Missing) => return Err(Fault::key("unknown_key").into()),
+            Some(Known::Unreadable) => return Err(Fault::STORE_UNAVAILABLE.into()),
+            None if is_away => return Err(Fault::STORE_UNAVAILABLE.into()),
             None => {
                 let question = KeyQuestion { keys: Arc::clone(self), id: id.to_owned() };
                 return Err(Failure::Needs(Need::ApiKey(question)));
@@ -159,40 +156,40 @@ impl StoredKeys {
         }
         record.use_noted.store(now.0, Ordering::Relaxed);
         let mut used = self.used.lock();
-        if used.len() < MOST {
+        if used.len() < MOST_USES {
             used.insert(record.id.clone(), now);
         }
     }
 
+    fn is_away(&self, now: Timestamp) -> bool {
+        now.0 < self.away_until.load(Ordering::Relaxed)
+    }
+
     async fn fetch(&self, id: &str, now: Timestamp) {
+        self.flights
+            .in_turn(id.to_owned(), async {
+                if !self.is_away(now) && self.known.find(id, now, false).is_none() {
+                    self.read_record(id, now).await;
+                }
+            })
+            .await;
+    }
+
+    async fn read_record(&self, id: &str, now: Timestamp) {
         let followed = self.followed.load(Ordering::Acquire);
-        let found = self.find(id).await;
-        let mut known = self.known.lock();
-        if known.len() >= MOST {
-            known.retain(|_, known| now < known.until);
-        }
-        // Whoever makes up ids does not push out the keys that there are.
-        if known.len() >= MOST {
-            known.retain(|_, known| known.record.is_some());
-        }
-        if known.len() >= MOST {
-            known.clear();
-        }
-        let entry = match found {
-            Ok(record) => {
-                // What was read before a change that is known by now is good for this request and no other.
-                let is_current = self.followed.load(Ordering::Acquire) == followed;
-                let until = if is_current { now.plus(FRESH) } else { Timestamp(now.0.saturating_add(1)) };
-                Known { record: record.map(Arc::new), fetched: now, until, is_failure: false }
+        let found = match self.find(id).await {
+            Ok(Some(record)) => Known::Record(Arc::new(record)),
+            Ok(None) => Known::Missing,
+            Err(StoreError::NotOpen | StoreError::Unavailable(_)) => {
+                self.away_until.fetch_max(now.plus(PAUSE).0, Ordering::Relaxed);
+                return;
             }
-            Err(_) => {
-                let before = known.get(id).filter(|before| before.record.is_some());
-                let before = before.filter(|before| now.since(before.fetched) < STALE).cloned();
-                let none = Known { record: None, fetched: now, until: now, is_failure: true };
-                Known { until: now.plus(PAUSE), ..before.unwrap_or(none) }
-            }
+            Err(_) => return self.known.insert(id, Known::Unreadable, now, now.plus(PAUSE)),
         };
-        known.insert(id.to_owned(), entry);
+        // What was read before a change that is known by now is good for this request and no other.
+        let is_current = self.followed.load(Ordering::Acquire) == followed;
+        let fresh_until = if is_current { now.plus(FRESH) } else { Timestamp(now.0.saturating_add(1)) };
+        self.known.insert(id, found, now, fresh_until);
     }
 
     pub(super) async fn find(&self, id: &str) -> Result<Option<Record>, StoreError> {
@@ -242,16 +239,15 @@ impl StoredKeys {
         match self.database.changes_after(TOPIC, followed).await? {
             News::Everything { last } => {
                 self.followed.store(last, Ordering::Release);
-                self.known.lock().clear();
+                self.known.clear();
             }
             News::Changes(changes) => {
                 for change in changes {
                     self.followed.store(change.sequence, Ordering::Release);
-                    let mut known = self.known.lock();
                     if change.subject.is_empty() {
-                        known.clear();
+                        self.known.forget_missing();
                     } else {
-                        known.remove(&change.subject);
+                        self.known.forget(&change.subject);
                     }
                 }
             }
@@ -259,19 +255,27 @@ impl StoredKeys {
         self.write_uses().await
     }
 
+    /// Writes down a part of what waits. What cannot be written waits on.
     async fn write_uses(&self) -> Result<(), StoreError> {
-        let used = std::mem::take(&mut *self.used.lock());
-        if used.is_empty() {
+        let some: Vec<_> = self.used.lock().iter().take(USES_AT_ONCE).map(|(id, at)| (id.clone(), *at)).collect();
+        if some.is_empty() {
             return Ok(());
         }
-        let update = |(id, moment): (String, Timestamp)| {
+        let update = |(id, moment): &(String, Timestamp)| {
             Query::new(
                 "UPDATE api_keys SET last_used = $1 WHERE id = $2 AND (last_used IS NULL OR last_used < $1)",
             )
-            .with(moment)
-            .with(id)
+            .with(*moment)
+            .with(id.as_str())
         };
-        self.database.transact(used.into_iter().map(update).collect()).await.map(drop)
+        self.database.transact(some.iter().map(update).collect()).await?;
+        let mut used = self.used.lock();
+        for (id, moment) in some {
+            if used.get(&id) == Some(&moment) {
+                used.remove(&id);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -299,6 +303,22 @@ impl Record {
             return Err(Fault::elsewhere("key_not_for_route"));
         }
         Ok(())
+    }
+
+    #[cfg(test)]
+    pub(super) fn for_tests(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            hash: Vec::new(),
+            previous: None,
+            details: Details::default(),
+            enabled: true,
+            created: Timestamp(0),
+            expires: None,
+            last_used: None,
+            principal: Arc::new(Principal::new(PrincipalKind::ApiKey, id, "partners")),
+            use_noted: AtomicU64::new(0),
+        }
     }
 
     /// Until when the key before the last rotation holds.

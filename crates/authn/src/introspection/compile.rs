@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::raw::{RawAnswerCache, RawClient, RawIntrospection, SecretPlace};
 use super::{Answers, IntrospectionMethod, MOST_QUESTIONS};
+use crate::flights::Flights;
 use crate::jwt::TokenHeader;
 use crate::jwt::claims::ClaimPath;
 use crate::method::{Compiling, MethodId};
@@ -67,7 +68,7 @@ impl IntrospectionMethod {
             inactive: raw.cache.inactive.0,
             hash: hash.ok()?,
             answers: Answers::new(raw.cache.max_entries),
-            flights: Mutex::default(),
+            flights: Flights::default(),
             questions: Semaphore::new(MOST_QUESTIONS),
             unavailable_until: AtomicU64::new(0),
         })

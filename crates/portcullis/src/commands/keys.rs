@@ -49,6 +49,9 @@ enum Command {
     Import {
         /// The file, or `-` for standard input.
         file: PathBuf,
+        /// Leaves keys whose id is there already as they are. Without it, nothing is taken if there is one.
+        #[arg(long)]
+        skip_existing: bool,
         #[command(flatten)]
         place: Place,
     },
@@ -125,7 +128,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Command::Delete(one) => {
             change(one, |keys, id| Box::pin(async move { keys.delete(id, &act()).await }))
         }
-        Command::Import { file, place } => import(file, place),
+        Command::Import { file, skip_existing, place } => import(file, *skip_existing, place),
     }
 }
 
@@ -192,7 +195,7 @@ fn change(one: &One, what: for<'k> fn(&'k StoredKeys, &'k str) -> Doing<'k>) -> 
     Ok(ExitCode::SUCCESS)
 }
 
-fn import(file: &Path, place: &Place) -> anyhow::Result<ExitCode> {
+fn import(file: &Path, skip_existing: bool, place: &Place) -> anyhow::Result<ExitCode> {
     let text = if file == Path::new("-") {
         std::io::read_to_string(std::io::stdin())?
     } else {
@@ -200,11 +203,13 @@ fn import(file: &Path, place: &Place) -> anyhow::Result<ExitCode> {
     };
     let list = ImportedKey::read(&text).map_err(|message| anyhow!("`{}`: {message}", file.display()))?;
     let keys = open(place)?;
-    for key in &list {
-        wait(keys.import(&key.id, &key.sha256, &key.details, (key.enabled, key.expires), &act()))?
-            .with_context(|| format!("`{}` was not imported, nor what follows it", key.id))?;
-    }
-    output::complaint(&format!("{} keys imported", list.len()));
+    let taken = wait(keys.import(&list, skip_existing, &act()))?
+        .context("no key was imported; `--skip-existing` leaves those that are there as they are")?;
+    let there = list.len() as u64 - taken;
+    output::complaint(&match there {
+        0 => format!("{taken} keys imported"),
+        _ => format!("{taken} keys imported, {there} were there"),
+    });
     Ok(ExitCode::SUCCESS)
 }
 

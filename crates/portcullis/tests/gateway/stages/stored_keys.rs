@@ -204,6 +204,16 @@ fn keys_are_imported_with_their_hashes_or_as_they_are() {
         let twice = keys_in(gateway.folder(), &["import", "keys.json"]);
         assert_eq!(twice.code, 1);
         assert!(twice.stderr.contains("already a key `one`"), "{}", twice.stderr);
+
+        let three = new("three");
+        let longer = json!([{ "id": "three", "hash": three.hash }, { "id": "one", "hash": one.hash }]);
+        gateway.write("longer.json", longer.to_string());
+        assert_eq!(keys_in(gateway.folder(), &["import", "longer.json"]).code, 1);
+        assert_eq!(ask(&gateway, "/orders", three.key.expose()).0, 401, "all of them or none");
+        let skipped = keys(&gateway, &["import", "longer.json", "--skip-existing"]);
+        assert!(skipped.stderr.contains("1 keys imported, 1 were there"), "{}", skipped.stderr);
+        becomes(&gateway, "/orders", three.key.expose(), 200);
+        assert_eq!(ask(&gateway, "/write", one.key.expose()).0, 200, "it is as it was");
         let mistyped = two.key.expose().replace("pcl_two_", "pcl_two_x");
         gateway.write("bad.json", json!([{ "id": "two", "key": mistyped }]).to_string());
         let bad = keys_in(gateway.folder(), &["import", "bad.json"]);
