@@ -37,12 +37,18 @@ pub struct Setup {
 /// [`Gateway::audit`].
 #[derive(Debug)]
 pub struct Gateway {
+    setup: Setup,
+    running: Running,
+    listeners: BTreeMap<String, SocketAddr>,
+}
+
+/// A process and what it writes.
+#[derive(Debug)]
+struct Running {
     child: Child,
-    folder: TempDir,
     output: Arc<Watched<Output>>,
     printed: Arc<Watched<Output>>,
     readers: Vec<JoinHandle<()>>,
-    listeners: BTreeMap<String, SocketAddr>,
 }
 
 /// A gateway that did not start.
@@ -126,24 +132,29 @@ impl Setup {
 
     fn launch(self, configuration: &str) -> Result<Gateway, Refusal> {
         write(self.folder.path(), CONFIGURATION, configuration.as_bytes());
-        let mut child = Command::new(&self.binary)
+        let mut gateway = Gateway { running: Running::spawn(&self), setup: self, listeners: BTreeMap::new() };
+        if gateway.becomes_ready() { Ok(gateway) } else { Err(gateway.into_refusal()) }
+    }
+}
+
+impl Running {
+    fn spawn(setup: &Setup) -> Self {
+        let mut child = Command::new(&setup.binary)
             .args(["run", CONFIGURATION])
-            .args(self.arguments)
-            .current_dir(self.folder.path())
-            .envs(self.environment)
+            .args(&setup.arguments)
+            .current_dir(setup.folder.path())
+            .envs(setup.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap_or_else(|error| panic!("cannot run {}: {error}", self.binary.display()));
+            .unwrap_or_else(|error| panic!("cannot run {}: {error}", setup.binary.display()));
         let output = Arc::new(Watched::new(Output::default()));
         let stderr = child.stderr.take().expect("a piped standard error");
         let stdout = child.stdout.take().expect("a piped standard output");
         let printed = Arc::new(Watched::new(Output::default()));
         let readers = vec![collect(stderr, Arc::clone(&output)), collect(stdout, Arc::clone(&printed))];
-        let listeners = BTreeMap::new();
-        let mut gateway = Gateway { child, folder: self.folder, output, printed, readers, listeners };
-        if gateway.becomes_ready() { Ok(gateway) } else { Err(gateway.into_refusal()) }
+        Self { child, output, printed, readers }
     }
 }
 
@@ -170,13 +181,13 @@ impl Gateway {
     /// The folder in which the gateway runs, with its configuration and what it writes.
     #[must_use]
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        self.setup.folder.path()
     }
 
     /// The operating system's number of the process.
     #[must_use]
     pub fn process_id(&self) -> u32 {
-        self.child.id()
+        self.running.child.id()
     }
 
     /// The memory that the process has resident, in bytes.
@@ -186,7 +197,7 @@ impl Gateway {
     /// When the process has ended.
     #[must_use]
     pub fn resident_bytes(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.running.child.id()));
         let status = status.expect("the process is there");
         let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("RssAnon");
         let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a size in kB");
@@ -200,7 +211,7 @@ impl Gateway {
     /// When the process has ended.
     #[must_use]
     pub fn computed_milliseconds(&self) -> u64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.running.child.id()));
         let stat = stat.expect("the process is there");
         // The name of the program, in parentheses, may hold anything; utime and stime follow it.
         let (_, fields) = stat.rsplit_once(')').expect("the program's name");
@@ -211,13 +222,13 @@ impl Gateway {
     /// What the gateway has written to standard error so far.
     #[must_use]
     pub fn stderr(&self) -> String {
-        self.output.read(|output| output.lines.join("\n"))
+        self.running.output.read(|output| output.lines.join("\n"))
     }
 
     /// What the gateway has written to standard output so far; all of it, once it has [`Gateway::ended`].
     #[must_use]
     pub fn stdout(&self) -> String {
-        self.printed.read(|output| output.lines.join("\n"))
+        self.running.printed.read(|output| output.lines.join("\n"))
     }
 
     /// Blocks until the gateway has written a JSON line with this `event` after the first `skip` ones of
@@ -227,7 +238,7 @@ impl Gateway {
     /// When it does not come within [`crate::PATIENCE`], or the gateway ends.
     #[must_use]
     pub fn wait_for_event(&self, event: &str, skip: usize) -> Value {
-        let found = self.output.wait_for(|output| match events(output, event).nth(skip) {
+        let found = self.running.output.wait_for(|output| match events(output, event).nth(skip) {
             None if output.ended => Some(None),
             None => None,
             Some(line) => Some(Some(line)),
@@ -241,7 +252,7 @@ impl Gateway {
     /// When a complete line is not JSON.
     #[must_use]
     pub fn audit(&self) -> Vec<Value> {
-        let text = std::fs::read_to_string(self.folder.path().join(AUDIT_LOG)).unwrap_or_default();
+        let text = std::fs::read_to_string(self.setup.folder.path().join(AUDIT_LOG)).unwrap_or_default();
         let complete = text.rsplit_once('\n').map_or("", |(lines, _)| lines);
         complete.lines().map(parse_line).collect()
     }
@@ -263,7 +274,7 @@ impl Gateway {
     /// # Panics
     /// When it cannot be written.
     pub fn rewrite(&self, configuration: &str) {
-        write(self.folder.path(), CONFIGURATION, configuration.as_bytes());
+        write(self.setup.folder.path(), CONFIGURATION, configuration.as_bytes());
     }
 
     /// Writes a file into the gateway's folder.
@@ -271,7 +282,7 @@ impl Gateway {
     /// # Panics
     /// When it cannot be written.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
-        write(self.folder.path(), name, content.as_ref());
+        write(self.setup.folder.path(), name, content.as_ref());
     }
 
     /// Sends SIGHUP: reload.
@@ -312,25 +323,36 @@ impl Gateway {
     /// When it does not end within [`crate::PATIENCE`].
     pub fn ended(&mut self) -> ExitStatus {
         // The end of its outputs is the end of the process: nobody else holds their other sides.
-        for output in [&self.output, &self.printed] {
+        for output in [&self.running.output, &self.running.printed] {
             let ended = output.wait_for(|output| output.ended.then_some(()));
             assert!(ended.is_some(), "the gateway did not end:\n{}", self.stderr());
         }
-        self.child.wait().expect("the child's exit status")
+        self.running.child.wait().expect("the child's exit status")
+    }
+
+    /// Ends it, by SIGTERM or by what a test did before, and starts another one in the same folder.
+    ///
+    /// # Panics
+    /// When that one does not become ready.
+    pub fn restart(&mut self) {
+        self.stop();
+        self.running = Running::spawn(&self.setup);
+        assert!(self.becomes_ready(), "the gateway did not start again:\n{}", self.stderr());
     }
 
     fn signal(&self, signal: Signal) {
-        let process = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process number");
+        let process =
+            i32::try_from(self.running.child.id()).ok().and_then(Pid::from_raw).expect("a process number");
         // A process that has ended already cannot be told anything.
         let _ = kill_process(process, signal);
     }
 
     /// Whether the gateway says that it is ready, rather than ends.
     fn becomes_ready(&mut self) -> bool {
-        let ready = self.output.wait_for(|output| {
+        let ready = self.running.output.wait_for(|output| {
             if events(output, "ready").next().is_some() { Some(true) } else { output.ended.then_some(false) }
         });
-        let announced: Vec<Value> = self.output.read(|output| events(output, "listening").collect());
+        let announced: Vec<Value> = self.running.output.read(|output| events(output, "listening").collect());
         for line in announced {
             let text = |key: &str| line.get(key).and_then(Value::as_str);
             if let (Some(name), Some(Ok(address))) = (text("listener"), text("address").map(str::parse)) {
@@ -342,13 +364,17 @@ impl Gateway {
 
     fn into_refusal(mut self) -> Refusal {
         // One that neither became ready nor ended is killed, and has no exit code.
-        self.signal(if self.output.read(|output| output.ended) { Signal::TERM } else { Signal::KILL });
+        self.signal(if self.running.output.read(|output| output.ended) {
+            Signal::TERM
+        } else {
+            Signal::KILL
+        });
         let code = self.ended().code();
         Refusal { code, stderr: self.stderr() }
     }
 }
 
-impl Drop for Gateway {
+impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -356,9 +382,10 @@ impl Drop for Gateway {
             let _ = reader.join();
         }
         if std::thread::panicking() {
+            let written = self.output.read(|output| output.lines.join("\n"));
             #[expect(clippy::print_stderr, reason = "the test harness shows what a failed test printed")]
             {
-                eprintln!("the gateway wrote:\n{}", self.stderr());
+                eprintln!("the gateway wrote:\n{written}");
             }
         }
     }

@@ -1,9 +1,14 @@
-//! The admin listener: health, readiness, metrics.
+//! The admin listener: health, readiness, metrics, and the admin API ([`api`]).
 //!
 //! [`answer`] is a pure function of what is asked and of the gateway's state; the listener itself belongs to
 //! the proxy, and the program joins the two.
 
+pub mod api;
+mod told;
+
 use serde_json::{Map, Value};
+
+pub use told::Answer;
 
 /// What the admin listener has to know of the gateway.
 pub trait State {
@@ -40,26 +45,15 @@ impl Readiness {
     }
 }
 
-/// An answer to an operator.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// The status.
-    pub status: http::StatusCode,
-    /// The content's type.
-    pub content_type: &'static str,
-    /// The content.
-    pub body: String,
-}
-
-const JSON: &str = "application/json";
-
 /// Answers `GET /healthz` (the process lives), `GET /readyz` (it can serve: key sets are there, and it is
 /// not stopping; what is missing is named) and `GET /metrics` (Prometheus).
 #[must_use]
 pub fn answer(method: &http::Method, path: &str, state: &impl State) -> Answer {
     let known = matches!(path, "/healthz" | "/readyz" | "/metrics");
     if known && !matches!(*method, http::Method::GET | http::Method::HEAD) {
-        return json(http::StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", state);
+        let mut refusal = json(http::StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", state);
+        refusal.fields.push((http::header::ALLOW, "GET, HEAD"));
+        return refusal;
     }
     match path {
         "/healthz" => json(http::StatusCode::OK, "alive", state),
@@ -67,6 +61,7 @@ pub fn answer(method: &http::Method, path: &str, state: &impl State) -> Answer {
         "/metrics" => Answer {
             status: http::StatusCode::OK,
             content_type: "text/plain; version=0.0.4; charset=utf-8",
+            fields: Vec::new(),
             body: state.metrics(),
         },
         _ => json(http::StatusCode::NOT_FOUND, "not_found", state),
@@ -99,7 +94,7 @@ fn answer_with(
         ("config_generation".to_owned(), state.generation().into()),
     ]);
     members.extend(more);
-    Answer { status, content_type: JSON, body: format!("{}\n", Value::Object(members)) }
+    Answer::json(status, &Value::Object(members))
 }
 
 #[cfg(test)]

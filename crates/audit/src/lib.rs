@@ -28,7 +28,7 @@ mod tests;
 
 pub use log::{AuditLog, Unavailable};
 pub use off::OffOr;
-pub use record::{Event, Formatter, LONGEST_LINE, Record};
+pub use record::{Change, Event, Formatter, LONGEST_LINE, Record};
 pub use settings::{
     AuditSettings, Destination, LogSettings, Matches, OnFailure, RawAudit, RawAuditLog, RawRotation,
     Rotation, compile,

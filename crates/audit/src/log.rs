@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
-use crate::record::{Formatter, Record};
+use crate::record::{Change, Formatter, Record};
 use crate::settings::{AuditSettings, Destination, LogSettings, OnFailure};
 use crate::sink::{FileSink, Sink, StdoutSink};
 use crate::writer::{Counters, Shared};
@@ -100,12 +100,23 @@ impl AuditLog {
     /// When there is no room for the line and requests are refused in that case (`on_failure: refuse`).
     /// With `on_failure: pass` the loss is counted instead.
     pub fn record(&self, record: &Record<'_>) -> Result<(), Unavailable> {
+        self.write(|formatter| formatter.format(record))
+    }
+
+    /// Puts a change on the record. Does not wait for the disk.
+    ///
+    /// # Errors
+    /// As [`Self::record`].
+    pub fn record_change(&self, change: &Change<'_>) -> Result<(), Unavailable> {
+        self.write(|formatter| formatter.format_change(change))
+    }
+
+    fn write(&self, format: impl FnOnce(&mut Formatter) -> &[u8]) -> Result<(), Unavailable> {
         thread_local! {
             static FORMATTER: RefCell<Formatter> = RefCell::default();
         }
         let Some(running) = &self.running else { return Ok(()) };
-        let taken =
-            FORMATTER.with_borrow_mut(|formatter| running.place.shared.append(formatter.format(record)));
+        let taken = FORMATTER.with_borrow_mut(|formatter| running.place.shared.append(format(formatter)));
         match running.settings.on_failure {
             OnFailure::Refuse => taken.map_err(|_| Unavailable),
             OnFailure::Pass => Ok(()),

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use portcullis_core::{Denial, Judgement, LimitState, Notes, Principal, ScanNotes, Verdict};
+use portcullis_core::{Denial, Judgement, LimitState, Notes, Principal, ScanNotes, Timestamp, Verdict};
 
 use crate::line::{Line, key};
 use crate::moment::MomentWriter;
@@ -116,6 +116,25 @@ impl<'r> Record<'r> {
     }
 }
 
+/// Something that was changed beside the configuration: by an operator over the admin API, or on the command line.
+#[derive(Debug, Clone, Copy)]
+pub struct Change<'c> {
+    /// When.
+    pub moment: Timestamp,
+    /// What kind of thing: `api_keys`, `revocations`.
+    pub topic: &'c str,
+    /// What was done: a word.
+    pub action: &'c str,
+    /// To which.
+    pub subject: &'c str,
+    /// Who did it.
+    pub actor: &'c str,
+    /// By which way: `api` or `cli`.
+    pub origin: &'c str,
+    /// The generation of the configuration in force.
+    pub generation: u64,
+}
+
 /// Turns records into lines. Each thread has its own and uses it again and again.
 #[derive(Debug, Default)]
 pub struct Formatter {
@@ -124,6 +143,21 @@ pub struct Formatter {
 }
 
 impl Formatter {
+    /// A change as one line of JSON, the line feed included.
+    pub fn format_change(&mut self, change: &Change<'_>) -> &[u8] {
+        let mut line = Line::start(&mut self.line);
+        line.word_bytes(key!("timestamp"), self.moments.text(change.moment));
+        line.word(key!("event.name"), "change");
+        line.text(key!("change.topic"), change.topic, TEXT_LIMIT);
+        line.text(key!("change.action"), change.action, TEXT_LIMIT);
+        line.text(key!("change.subject"), change.subject, TEXT_LIMIT);
+        line.text(key!("change.actor"), change.actor, TEXT_LIMIT);
+        line.text(key!("change.origin"), change.origin, TEXT_LIMIT);
+        line.number(key!("config_generation"), change.generation);
+        line.finish();
+        &self.line
+    }
+
     /// The record as one line of JSON, the line feed included.
     pub fn format(&mut self, record: &Record<'_>) -> &[u8] {
         let mut line = Line::start(&mut self.line);
@@ -278,7 +312,7 @@ fn after_userinfo(host: &[u8]) -> &[u8] {
 mod tests {
     use std::sync::Arc;
 
-    use portcullis_core::{PrincipalKind, Reason, RequestId, ScanMatch, StageId, Timestamp};
+    use portcullis_core::{PrincipalKind, Reason, RequestId, ScanMatch, StageId};
     use proptest::prelude::*;
     use serde_json::Value;
 

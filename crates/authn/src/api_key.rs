@@ -23,16 +23,18 @@ use http::HeaderName;
 use portcullis_core::target::{decode_segment, parameter_name};
 use portcullis_core::{Head, Principal, Timestamp};
 
-pub use custody::{Act, CustodyError};
+pub(crate) use compile::{check_id, compile_hash};
+pub use custody::CustodyError;
 pub use generate::{GenerateError, GeneratedKey, generate};
 pub use import::ImportedKey;
+pub(crate) use key_text::checked_id;
 pub use raw::{RawApiKey, RawApiKeys, RawStoredKeys};
-pub use stored::{Details, KeyQuestion, Record, StoredKeys};
+pub use stored::{Details, KeyQuestion, Record, StoredKeys, TOPIC};
 
 use crate::fault::{Failure, Fault};
 
 /// SHA-256 of a whole key.
-type KeyHash = [u8; digest::SHA256_OUTPUT_LEN];
+pub(crate) type KeyHash = [u8; digest::SHA256_OUTPUT_LEN];
 
 /// A list of keys, and where in a request they stand.
 #[derive(Debug)]

@@ -15,6 +15,7 @@ use crate::cache::CredentialCache;
 use crate::fault::{Failure, Fault};
 use crate::method::{Compiling, Methods, Step};
 use crate::replay::ReplayTable;
+use crate::revocation::Revocations;
 use crate::{Authenticate, RawAuthentication, Refusal};
 
 /// All methods of a configuration, the keys behind them, and the credentials that were verified under it.
@@ -25,6 +26,7 @@ pub struct Authentication {
     sources: Vec<Arc<KeySource>>,
     replays: Vec<(String, Arc<ReplayTable>)>,
     stored_keys: Vec<Arc<StoredKeys>>,
+    revocations: Option<Arc<Revocations>>,
     cache: CredentialCache,
     anonymous: Arc<Principal>,
 }
@@ -60,6 +62,9 @@ impl Authentication {
             sources: compiling.sources,
             replays: compiling.replays,
             stored_keys: compiling.stored_keys,
+            revocations: store.database.as_ref().map(|database| {
+                Revocations::of(database, previous.and_then(|previous| previous.revocations.as_ref()))
+            }),
             cache,
             anonymous: Arc::new(Principal::anonymous()),
         }
@@ -122,6 +127,13 @@ impl Authentication {
         &self.stored_keys
     }
 
+    /// Which tokens are refused before they end: to be read before requests are served, and followed. None without a
+    /// database.
+    #[must_use]
+    pub const fn revocations(&self) -> Option<&Arc<Revocations>> {
+        self.revocations.as_ref()
+    }
+
     /// Whether every key source has keys: what a readiness probe asks.
     #[must_use]
     pub fn is_ready(&self, now: Timestamp) -> bool {
@@ -146,10 +158,12 @@ impl Authentication {
         }
         for step in &plan.steps {
             let found = match step {
-                Step::Jwt(jwt) => jwt.authenticate(head, &self.cache)?,
+                Step::Jwt(jwt) => self.unrevoked(jwt.authenticate(head, &self.cache)?, head.now)?,
                 Step::ApiKeys(keys) => keys.authenticate(head, route)?,
                 Step::Certificates(certificates) => certificates.authenticate(head)?,
-                Step::Introspection(introspection) => introspection.authenticate(head)?,
+                Step::Introspection(introspection) => {
+                    self.unrevoked(introspection.authenticate(head)?, head.now)?
+                }
                 Step::Webhook(webhook) => webhook.authenticate(head)?,
             };
             if let Some(principal) = found {
@@ -164,6 +178,18 @@ impl Authentication {
             return Ok(Arc::clone(&self.anonymous));
         }
         Err(Fault::MISSING.into())
+    }
+
+    /// What a token says, unless it is revoked. Those whose signature was verified before are looked at as well.
+    fn unrevoked(
+        &self,
+        found: Option<Arc<Principal>>,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Principal>>, Fault> {
+        if let (Some(principal), Some(revocations)) = (&found, &self.revocations) {
+            revocations.check(principal, now)?;
+        }
+        Ok(found)
     }
 }
 

@@ -59,7 +59,8 @@ mod tests {
     /// Polls once.
     async fn touch<F: Future>(future: std::pin::Pin<&mut F>) -> bool {
         let mut future = Some(future);
-        poll_fn(|context| Poll::Ready(future.take().is_some_and(|future| future.poll(context).is_ready()))).await
+        poll_fn(|context| Poll::Ready(future.take().is_some_and(|future| future.poll(context).is_ready())))
+            .await
     }
 
     #[tokio::test]

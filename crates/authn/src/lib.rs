@@ -20,18 +20,22 @@ mod hexadecimal;
 pub mod introspection;
 pub mod jwt;
 mod method;
+mod operator;
 mod plan;
 mod raw;
 mod replay;
+pub mod revocation;
 mod step_up;
 mod template;
 pub mod webhook;
 
 use portcullis_oidc::json;
 pub use portcullis_oidc::mint;
+pub use portcullis_store::Act;
 
 pub use authentication::Authentication;
 pub use fault::{Need, Refusal};
+pub use operator::{NoOperator, Operator, Operators, Permission, RawOperator};
 pub use plan::Authenticate;
 pub use raw::{RawAuthenticate, RawAuthentication, RawCredentialCache, RawScopes, RawStepUp};
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use http::{HeaderName, Method};
 use portcullis_audit::{AuditLog, Matches};
 use portcullis_authn::webhook::RawWebhook;
-use portcullis_authn::{Authenticate, Authentication};
+use portcullis_authn::{Authenticate, Authentication, Operators};
 use portcullis_authz::{Authorization, RouteInfo};
 use portcullis_core::problem::{Severity, nearest};
 use portcullis_core::{ByteSize, ConfigFolder, KeyPath, Mode, Problems, ServiceId};
@@ -167,6 +167,8 @@ impl Compiler<'_> {
         let folder = self.folder;
         let listeners = Listener::compile(&raw.listeners, folder, &root.key("listeners"), self.problems);
         let admin = self.admin(raw, &listeners);
+        let operators_path = root.key("admin").key("operators");
+        let operators = Operators::compile(&raw.admin.operators, &operators_path, self.problems);
         let mut protocol = Protocol::compile(&raw.protocol, &root.key("protocol"), self.problems);
         let client_address =
             ClientAddress::compile(&raw.client_address, &root.key("client_address"), self.problems);
@@ -251,6 +253,7 @@ impl Compiler<'_> {
             generation: previous.map_or(1, |previous| previous.generation.saturating_add(1)),
             listeners,
             admin,
+            operators,
             workers: raw.workers.map(usize::from),
             drain_timeout: raw.drain_timeout.0,
             protocol,

@@ -1,7 +1,7 @@
 //! The whole configuration as it is written. Each part's own type stands with the part.
 
 use portcullis_audit::RawAudit;
-use portcullis_authn::{RawAuthenticate, RawAuthentication};
+use portcullis_authn::{RawAuthenticate, RawAuthentication, RawOperator};
 use portcullis_authz::{RawAuthorization, RawAuthorize};
 use portcullis_core::{Mode, Period, TargetRules};
 use portcullis_harden::RawResponse;
@@ -73,17 +73,19 @@ pub struct RawConfig {
     pub services: Vec<RawService>,
 }
 
-/// Where operators are served: health, readiness, metrics.
+/// Where operators are served: health, readiness, metrics, the admin API.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawAdmin {
-    /// A loopback address with a port, or `off`. Others are refused: what is served here needs no credential.
+    /// A loopback address with a port, or `off`. Others are refused: most of what is served here needs no credential.
     pub address: String,
+    /// Who may use the admin API. Without any, nobody may.
+    pub operators: Vec<RawOperator>,
 }
 
 impl Default for RawAdmin {
     fn default() -> Self {
-        Self { address: "127.0.0.1:9901".to_owned() }
+        Self { address: "127.0.0.1:9901".to_owned(), operators: Vec::new() }
     }
 }
 

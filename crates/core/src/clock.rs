@@ -39,6 +39,19 @@ impl Timestamp {
         Self(self.0.saturating_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)))
     }
 
+    /// As RFC 3339 has it, in UTC, to the second.
+    #[must_use]
+    pub fn rfc3339(self) -> String {
+        humantime::format_rfc3339_seconds(self.to_system_time()).to_string()
+    }
+
+    /// Reads what RFC 3339 has for a point in time in UTC (`2027-01-31T00:00:00Z`), from 1970 on.
+    #[must_use]
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let since_epoch = humantime::parse_rfc3339(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
+        Some(Self(u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
     /// As `std` has it, for formatting.
     #[must_use]
     pub fn to_system_time(self) -> SystemTime {

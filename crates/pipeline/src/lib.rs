@@ -5,6 +5,7 @@
 //! [`Snapshot::examine`] (the scanner, which may need the body), and then forwards what it got a [`Cleared`] for. The same calls serve live traffic and [`explain`].
 
 pub mod admit;
+pub mod changes;
 pub mod examine;
 pub mod explain;
 pub mod fields;
@@ -16,6 +17,7 @@ pub mod snapshot;
 pub mod template;
 
 pub use admit::{Admitted, Halt, MOST_NEEDS, Need, Observer, Unobserved};
+pub use changes::RecordedChanges;
 pub use examine::{
     AnswerExamination, AnswerExamined, AsWritten, Cleared, Examined, Pending, Whole, is_grpc_message,
 };

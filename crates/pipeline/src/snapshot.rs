@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use portcullis_audit::AuditLog;
-use portcullis_authn::{Authenticate, Authentication};
+use portcullis_authn::{Authenticate, Authentication, Operators};
 use portcullis_authz::Authorization;
 use portcullis_core::{Mode, RouteId, ServiceId, Timestamp};
 use portcullis_harden::Hardening;
@@ -27,6 +27,8 @@ pub struct Snapshot {
     pub listeners: Vec<Listener>,
     /// Where operators are served.
     pub admin: Option<std::net::SocketAddr>,
+    /// Who may use the admin API.
+    pub operators: Operators,
     /// How many threads serve; `None` for one per processor core.
     pub workers: Option<usize>,
     /// How long requests under way may take once the gateway stops.

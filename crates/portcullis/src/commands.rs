@@ -12,11 +12,15 @@ pub(crate) mod token;
 
 use std::path::Path;
 
+use anyhow::anyhow;
 use portcullis_audit::AuditSettings;
+use portcullis_authn::Act;
 use portcullis_config::{Compiled, compile_file};
 use portcullis_core::{Clock, KeyPath, Problems, SystemClock};
 use portcullis_pipeline::Snapshot;
 use portcullis_proxy::{rehearse_listener, rehearse_upstream};
+
+use crate::output;
 
 /// Like [`compile`], and tries what only this machine can tell: certificates, keys, and where the record goes. That is for
 /// whoever serves by it, not for whoever only asks what it means.
@@ -39,6 +43,25 @@ pub(crate) fn compile_to_run(path: &Path, previous: Option<&Snapshot>) -> Compil
     }
     compiled.add(&problems);
     compiled
+}
+
+/// A configuration as commands that work on its database need it. Says what is wrong with one that is not sound.
+pub(crate) fn sound(path: &Path) -> anyhow::Result<Snapshot> {
+    let compiled = compile(path, None);
+    output::problems(&compiled);
+    let unrecorded = compiled.snapshot.ok_or_else(|| anyhow!("the configuration is not sound"))?;
+    Ok(unrecorded.without_record())
+}
+
+/// That whoever runs this program does something now.
+pub(crate) fn act() -> Act {
+    let user = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_default();
+    Act { actor: user, origin: "cli", now: SystemClock.now() }
+}
+
+/// Waits for what the database does.
+pub(crate) fn wait<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
+    Ok(tokio::runtime::Builder::new_current_thread().build()?.block_on(work))
 }
 
 /// Reads a configuration with the process's environment.

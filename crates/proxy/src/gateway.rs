@@ -73,6 +73,7 @@ impl Opened {
         let Self { prepared, addresses, sockets, housekeeping } = self;
         let (balance, newcomers) = Balance::new(sockets.len());
         let shared = Arc::new(Shared::new(&prepared, housekeeping.fetch(), balance, reporter));
+        housekeeping.follow_now(&shared);
         housekeeping.look_after(&shared, &prepared);
         let (drain, draining) = watch::channel(false);
         let mut workers = Vec::with_capacity(sockets.len());
@@ -154,6 +155,7 @@ impl Gateway {
             // A worker that panicked has nothing left to finish.
             let _: std::thread::Result<()> = worker.join();
         }
+        self.housekeeping.follow_now(&self.shared);
         let snapshot = Arc::clone(&self.shared.prepared.load().snapshot);
         // Counted by the log itself if it fails; there is nobody left to tell.
         let _: io::Result<()> = snapshot.audit.flush();

@@ -14,8 +14,8 @@ use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use portcullis_core::{Clock, Notes, SystemClock};
 use portcullis_oidc::{Fetch, FetchError, MAX_KEY_SET_BYTES, Sending};
-use portcullis_pipeline::Need;
 use portcullis_pipeline::settings::{TargetAddress, UpstreamProtocol, UpstreamTls};
+use portcullis_pipeline::{Need, Snapshot};
 use portcullis_store::redis::Link;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -31,8 +31,11 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often is looked whether a key set is due.
 const KEY_SET_ROUND: Duration = Duration::from_secs(1);
 
-/// How often is looked what was changed of stored keys.
-const STORED_KEYS_ROUND: Duration = Duration::from_millis(500);
+/// How often is looked what was changed in the database.
+const DATABASE_ROUND: Duration = Duration::from_millis(500);
+
+/// How long a gateway that starts or stops waits for the database.
+const DATABASE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How often is looked whether the files of certificates have changed.
 const CERTIFICATE_ROUND: Duration = Duration::from_secs(1);
@@ -63,6 +66,20 @@ impl Housekeeping {
         Arc::new(Fetcher { runtime: self.runtime.clone() })
     }
 
+    /// Looks what was changed in the database, and waits for that, as long as the database may take: before the first request,
+    /// so that whatever is changed from then on is on the record, and after the last.
+    pub(crate) fn follow_now(&self, shared: &Arc<Shared>) {
+        let (done, finished) = std::sync::mpsc::channel();
+        let shared = Arc::clone(shared);
+        self.runtime.spawn(async move {
+            let snapshot = Arc::clone(&shared.prepared.load().snapshot);
+            follow(&shared, &snapshot).await;
+            // Nobody waits any more, at the worst.
+            let _: Result<(), _> = done.send(());
+        });
+        let _: Result<(), _> = finished.recv_timeout(DATABASE_PATIENCE);
+    }
+
     /// Looks after the key sets and targets of a configuration from now on, and no longer after those of the last.
     pub(crate) fn look_after(&self, shared: &Arc<Shared>, prepared: &Arc<Prepared>) {
         let mut tasks = self.tasks.lock();
@@ -79,14 +96,13 @@ impl Housekeeping {
                 }
             }));
         }
-        for keys in prepared.snapshot.authentication.stored_keys() {
-            let keys = Arc::clone(keys);
+        if prepared.snapshot.store.database.is_some() {
+            let (shared, prepared) = (Arc::clone(shared), Arc::clone(prepared));
             tasks.push(self.runtime.spawn(async move {
-                let mut rounds = tokio::time::interval(STORED_KEYS_ROUND);
+                let mut rounds = tokio::time::interval(DATABASE_ROUND);
                 loop {
                     rounds.tick().await;
-                    // Without the database its records serve for a while; whoever needs another one is told.
-                    let _: Result<(), _> = keys.follow().await;
+                    follow(&shared, &prepared.snapshot).await;
                 }
             }));
         }
@@ -105,6 +121,18 @@ impl Housekeeping {
             }
         }
     }
+}
+
+/// Learns what was changed in the database. Without it what is known goes on for a while; whoever needs more is told.
+async fn follow(shared: &Shared, snapshot: &Snapshot) {
+    let authentication = &snapshot.authentication;
+    if let Some(revocations) = authentication.revocations() {
+        let _: Result<(), _> = revocations.follow(SystemClock.now()).await;
+    }
+    for keys in authentication.stored_keys() {
+        let _: Result<(), _> = keys.follow().await;
+    }
+    let _: Result<(), _> = shared.recorded_changes.lock().await.follow(snapshot).await;
 }
 
 /// Reads certificates again when their files change.

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use portcullis_pipeline::Snapshot;
+
 use crate::shared::Shared;
 
 /// A view of a gateway. It outlives the gateway's own handle: while a gateway drains, operators still ask.
@@ -27,6 +29,12 @@ impl Observer {
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.shared.prepared.load().snapshot.generation
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.shared.prepared.load().snapshot)
     }
 
     /// Whether requests can be answered.

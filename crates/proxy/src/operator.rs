@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, request};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, request};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -36,6 +36,8 @@ pub struct OperatorAnswer {
     pub status: StatusCode,
     /// The content's type.
     pub content_type: &'static str,
+    /// More fields.
+    pub fields: Vec<(HeaderName, &'static str)>,
     /// The content.
     pub body: String,
 }
@@ -141,6 +143,7 @@ async fn respond(
         Err(_) => OperatorAnswer {
             status: StatusCode::PAYLOAD_TOO_LARGE,
             content_type: "application/json",
+            fields: Vec::new(),
             body: "{\"status\":\"content_too_large\"}\n".to_owned(),
         },
     };
@@ -148,6 +151,9 @@ async fn respond(
     *response.status_mut() = told.status;
     let headers = response.headers_mut();
     headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(told.content_type));
+    for (name, value) in told.fields {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
     headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

@@ -10,7 +10,7 @@ use portcullis_core::{Clock, Notes, RequestId, SystemClock};
 use portcullis_oidc::{Fetch, KeySource};
 use portcullis_pipeline::metrics::{ServedCertificate, TargetId};
 use portcullis_pipeline::settings::Upstream;
-use portcullis_pipeline::{Need, Service, Snapshot};
+use portcullis_pipeline::{Need, RecordedChanges, Service, Snapshot};
 use portcullis_store::redis::{Link, Redis, Told};
 use tokio::sync::Notify;
 use tokio_rustls::rustls::ClientConfig;
@@ -76,6 +76,7 @@ pub(crate) struct Shared {
     pub(crate) fetch: Arc<dyn Fetch>,
     pub(crate) reporter: Reporter,
     pub(crate) key_watch: KeyWatch,
+    pub(crate) recorded_changes: tokio::sync::Mutex<RecordedChanges>,
 }
 
 impl Shared {
@@ -94,6 +95,7 @@ impl Shared {
             balance,
             fetch,
             key_watch: KeyWatch::new(reporter.clone()),
+            recorded_changes: tokio::sync::Mutex::default(),
             reporter,
         }
     }

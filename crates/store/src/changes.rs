@@ -21,8 +21,34 @@ pub struct Change {
     pub subject: String,
     /// Who did it.
     pub actor: String,
-    /// The process that did it.
+    /// By which way: `cli` or `api`.
     pub origin: String,
+}
+
+/// Who changes something, and when.
+#[derive(Debug, Clone)]
+pub struct Act {
+    /// Who: a person or a program.
+    pub actor: String,
+    /// By which way: `cli` or `api`.
+    pub origin: &'static str,
+    /// When.
+    pub now: Timestamp,
+}
+
+impl Act {
+    /// That this was done to that.
+    #[must_use]
+    pub fn change(&self, action: &str, subject: &str) -> Change {
+        Change {
+            sequence: 0,
+            moment: self.now,
+            action: action.to_owned(),
+            subject: subject.to_owned(),
+            actor: self.actor.clone(),
+            origin: self.origin.to_owned(),
+        }
+    }
 }
 
 /// Which changes happened since one looked last.

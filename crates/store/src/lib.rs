@@ -17,7 +17,7 @@ pub mod redis;
 mod rehearsal;
 mod settings;
 
-pub use changes::{Change, News};
+pub use changes::{Act, Change, News};
 pub use database::{Database, OpenError, StoreError};
 pub use query::{Column, Query, Row, Value};
 pub use settings::{RawStore, Store};

@@ -23,6 +23,7 @@ macro_rules! scripts {
 const SCRIPTS: &[Script] = scripts! {
     1 "0001_changes",
     2 "0002_api_keys",
+    3 "0003_revocations",
 };
 
 /// The scripts for SQLite.

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
 
 use http::HeaderName;
 use http::header::{AUTHORIZATION, COOKIE};
@@ -59,14 +58,9 @@ impl ApiKeyMethod {
                 .error(&path.key("id"), format!("there is already a key `{}`", raw.id))
                 .suggest("choose another id, or remove one of them");
         }
-        let hash = parse_hash(&raw.hash);
-        if hash.is_none() {
-            problems
-                .error(&path.key("hash"), "not a hash of a key")
-                .suggest("write `sha256:` and 64 hexadecimal digits; the key itself does not belong here");
-        }
+        let hash = compile_hash(&raw.hash, &path.key("hash"), problems);
         let expires = raw.expires.as_deref().and_then(|text| {
-            let end = parse_moment(text);
+            let end = Timestamp::from_rfc3339(text);
             if end.is_none() {
                 problems
                     .error(&path.key("expires"), format!("`{}` is not a moment", text.escape_debug()))
@@ -150,11 +144,7 @@ fn check_query(name: Option<&str>, path: &KeyPath, problems: &mut Problems) {
 }
 
 fn check_names(raw: &RawApiKey, path: &KeyPath, problems: &mut Problems) {
-    if !is_id(&raw.id) {
-        problems
-            .error(&path.key("id"), format!("`{}` is not the id of a key", raw.id.escape_debug()))
-            .suggest(format!("write letters, digits, `-`, `.` or `_`, at most {LONGEST_ID}"));
-    }
+    check_id(&raw.id, &path.key("id"), problems);
     for (index, scope) in raw.scopes.iter().enumerate().filter(|(_, scope)| !is_scope(scope)) {
         problems
             .error(&path.key("scopes").index(index), format!("`{}` is not a scope", scope.escape_debug()))
@@ -177,13 +167,24 @@ fn read_keys(file: &str, path: &KeyPath, compiling: &mut Compiling<'_>) -> Vec<R
     })
 }
 
-pub(super) fn parse_hash(text: &str) -> Option<KeyHash> {
-    from_hexadecimal(text.strip_prefix("sha256:")?)?.try_into().ok()
+pub(crate) fn check_id(id: &str, path: &KeyPath, problems: &mut Problems) {
+    if !is_id(id) {
+        problems
+            .error(path, format!("`{}` is not the id of a key", id.escape_debug()))
+            .suggest(format!("write letters, digits, `-`, `.` or `_`, at most {LONGEST_ID}"));
+    }
 }
 
-/// RFC 3339, in UTC. What is beyond the year 2554 is the end of that year, as with a token's times.
-pub(super) fn parse_moment(text: &str) -> Option<Timestamp> {
-    let moment = humantime::parse_rfc3339(text).ok()?;
-    let since_epoch = moment.duration_since(UNIX_EPOCH).ok()?;
-    Some(Timestamp(u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX)))
+pub(crate) fn compile_hash(text: &str, path: &KeyPath, problems: &mut Problems) -> Option<KeyHash> {
+    let hash = parse_hash(text);
+    if hash.is_none() {
+        problems
+            .error(path, "not a hash of a key")
+            .suggest("write `sha256:` and 64 hexadecimal digits; the key itself does not belong here");
+    }
+    hash
+}
+
+pub(super) fn parse_hash(text: &str) -> Option<KeyHash> {
+    from_hexadecimal(text.strip_prefix("sha256:")?)?.try_into().ok()
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_lc_rs::digest;
 use portcullis_core::{Secret, Timestamp};
-use portcullis_store::{Change, Database, Query, StoreError};
+use portcullis_store::{Act, Change, Database, Query, StoreError};
 
 use super::generate::{GenerateError, generate};
 use super::import::ImportedKey;
@@ -34,28 +34,6 @@ pub enum CustodyError {
     /// The database does not do it.
     #[error(transparent)]
     Store(StoreError),
-}
-
-/// Who does something, and when.
-#[derive(Debug, Clone)]
-pub struct Act {
-    /// Who: a person or a program.
-    pub actor: String,
-    /// When.
-    pub now: Timestamp,
-}
-
-impl Act {
-    fn change(&self, action: &str, id: &str) -> Change {
-        Change {
-            sequence: 0,
-            moment: self.now,
-            action: action.to_owned(),
-            subject: id.to_owned(),
-            actor: self.actor.clone(),
-            origin: "keys".to_owned(),
-        }
-    }
 }
 
 impl StoredKeys {

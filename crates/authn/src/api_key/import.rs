@@ -4,7 +4,7 @@ use aws_lc_rs::digest;
 use portcullis_core::{Secret, Timestamp};
 use serde::Deserialize;
 
-use super::compile::{parse_hash, parse_moment};
+use super::compile::parse_hash;
 use super::key_text::{checked_id, is_id};
 use super::stored::Details;
 use crate::plan::is_scope;
@@ -80,7 +80,9 @@ impl ImportedKey {
         };
         let expires = match entry.expires.as_deref() {
             None => None,
-            Some(text) => Some(parse_moment(text).ok_or_else(|| wrong("`expires` is not a moment in UTC"))?),
+            Some(text) => {
+                Some(Timestamp::from_rfc3339(text).ok_or_else(|| wrong("`expires` is not a moment in UTC"))?)
+            }
         };
         let details = Details {
             owner: entry.owner,

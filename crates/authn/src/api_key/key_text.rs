@@ -22,7 +22,7 @@ pub(super) fn checksum(before: &str) -> String {
 }
 
 /// The id of a key whose checksum is right.
-pub(super) fn checked_id(key: &str) -> Option<&str> {
+pub(crate) fn checked_id(key: &str) -> Option<&str> {
     let (before, given) = key.split_at_checked(key.len().checked_sub(CHECKSUM_LENGTH)?)?;
     (checksum(before) == given).then(|| id_of(before)).flatten()
 }

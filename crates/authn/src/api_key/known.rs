@@ -183,6 +183,9 @@ mod tests {
         assert!(known.find("acme", at(60), false).is_none(), "the table is looked at again");
         assert!(matches!(known.find("acme", at(599), true), Some(Known::Record(_))), "while it is away");
         assert!(known.find("acme", at(600), true).is_none());
-        assert!(matches!(known.find(&format!("made-up-{}", 3 * RECORDS - 1), at(2), false), Some(Known::Missing)));
+        assert!(matches!(
+            known.find(&format!("made-up-{}", 3 * RECORDS - 1), at(2), false),
+            Some(Known::Missing)
+        ));
     }
 }

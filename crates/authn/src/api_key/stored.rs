@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use portcullis_core::{Head, Principal, PrincipalKind, Timestamp};
 use portcullis_store::{Database, News, Query, Row, StoreError};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::key_text::checked_id;
 use super::known::{FRESH, Known, KnownKeys};
@@ -24,7 +25,7 @@ use crate::fault::{Failure, Fault, Need};
 use crate::flights::Flights;
 
 /// The topic under which changes are followed.
-pub(super) const TOPIC: &str = "api_keys";
+pub const TOPIC: &str = "api_keys";
 
 /// How long the database is not asked after it failed.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -257,7 +258,8 @@ impl StoredKeys {
 
     /// Writes down a part of what waits. What cannot be written waits on.
     async fn write_uses(&self) -> Result<(), StoreError> {
-        let some: Vec<_> = self.used.lock().iter().take(USES_AT_ONCE).map(|(id, at)| (id.clone(), *at)).collect();
+        let some: Vec<_> =
+            self.used.lock().iter().take(USES_AT_ONCE).map(|(id, at)| (id.clone(), *at)).collect();
         if some.is_empty() {
             return Ok(());
         }
@@ -319,6 +321,27 @@ impl Record {
             principal: Arc::new(Principal::new(PrincipalKind::ApiKey, id, "partners")),
             use_noted: AtomicU64::new(0),
         }
+    }
+
+    /// Everything about it that may be shown, for programs.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let mut members = Map::from_iter([
+            ("id".to_owned(), self.id.as_str().into()),
+            ("enabled".to_owned(), self.enabled.into()),
+            ("created".to_owned(), self.created.rfc3339().into()),
+        ]);
+        if let Ok(Value::Object(details)) = serde_json::to_value(&self.details) {
+            members.extend(details);
+        }
+        for (name, moment) in [
+            ("expires", self.expires),
+            ("overlap_until", self.overlap_until()),
+            ("last_used", self.last_used),
+        ] {
+            members.extend(moment.map(|moment| (name.to_owned(), moment.rfc3339().into())));
+        }
+        Value::Object(members)
     }
 
     /// Until when the key before the last rotation holds.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use portcullis_audit::{AuditLog, AuditSettings};
 use portcullis_core::problem::Severity;
-use portcullis_core::{KeyPath, Problems};
+use portcullis_core::{Clock, KeyPath, Problems, SystemClock};
 use portcullis_pipeline::Snapshot;
 use portcullis_pipeline::settings::{ListenerTls, Upstream};
-use portcullis_store::{Database, OpenError};
+use portcullis_store::{Database, OpenError, StoreError};
 
 use crate::document::Document;
 use crate::located::{Located, locate};
@@ -48,6 +48,9 @@ pub enum Unopened {
     /// The database.
     #[error(transparent)]
     Database(#[from] OpenError),
+    /// What stands in the database.
+    #[error("what is revoked cannot be read: {0}")]
+    Revocations(#[from] StoreError),
 }
 
 impl Compiled {
@@ -94,6 +97,9 @@ impl Unrecorded {
     pub fn open(mut self, previous: Option<&Snapshot>) -> Result<Snapshot, Unopened> {
         if let Some(database) = &self.snapshot.store.database {
             database.open()?;
+            if let Some(revocations) = self.snapshot.authentication.revocations() {
+                revocations.read_before_serving(SystemClock.now())?;
+            }
         }
         let log = AuditLog::open(&self.audit, previous.map(|previous| &*previous.audit))?;
         self.snapshot.audit = Arc::new(log);

@@ -62,6 +62,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     // As it is, for keys that are kept there; explaining changes nothing.
     if let Some(Err(error)) = snapshot.store.database.as_ref().map(|database| database.attach()) {
         output::complaint(&format!("{error}; what is kept there counts as unavailable"));
+    } else if let Some(revocations) = snapshot.authentication.revocations()
+        && let Err(error) = revocations.read_before_serving(SystemClock.now())
+    {
+        output::complaint(&format!("what is revoked cannot be read ({error}), and counts as not revoked"));
     }
     let (parts, body) = match &arguments.request {
         Some(path) => read_request(path)?,

@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
-use portcullis_authn::api_key::{self, Act, Details, ImportedKey, StoredKeys};
+use portcullis_authn::api_key::{self, Details, ImportedKey, StoredKeys};
 use portcullis_core::{Clock, Period, SystemClock, Timestamp};
 
+use super::{act, wait};
 use crate::output::{self, Format};
 
 #[derive(Debug, clap::Args)]
@@ -165,11 +166,9 @@ fn moment(text: &str) -> anyhow::Result<Timestamp> {
     if let Ok(period) = text.parse::<Period>() {
         return Ok(SystemClock.now().plus(period.0));
     }
-    let moment = humantime::parse_rfc3339(text).with_context(|| {
-        format!("`{text}` is neither a moment such as `2027-01-31T00:00:00Z` nor a time such as `90d`")
-    })?;
-    let since = moment.duration_since(std::time::UNIX_EPOCH).context("it was before 1970")?;
-    Ok(Timestamp(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)))
+    Timestamp::from_rfc3339(text).ok_or_else(|| {
+        anyhow!("`{text}` is neither a moment such as `2027-01-31T00:00:00Z` nor a time such as `90d`")
+    })
 }
 
 fn list(place: &Place) -> anyhow::Result<ExitCode> {
@@ -215,10 +214,7 @@ fn import(file: &Path, skip_existing: bool, place: &Place) -> anyhow::Result<Exi
 
 /// The keys of the method that is meant, their database open.
 fn open(place: &Place) -> anyhow::Result<Arc<StoredKeys>> {
-    let compiled = super::compile(&place.config, None);
-    output::problems(&compiled);
-    let unrecorded = compiled.snapshot.ok_or_else(|| anyhow!("the configuration is not sound"))?;
-    let snapshot = unrecorded.without_record();
+    let snapshot = super::sound(&place.config)?;
     let all = snapshot.authentication.stored_keys();
     let keys = match (&place.method, all) {
         (None, [only]) => only,
@@ -233,13 +229,4 @@ fn open(place: &Place) -> anyhow::Result<Arc<StoredKeys>> {
     };
     keys.database().open()?;
     Ok(Arc::clone(keys))
-}
-
-fn act() -> Act {
-    let user = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_default();
-    Act { actor: format!("cli:{user}"), now: SystemClock.now() }
-}
-
-fn wait<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
-    Ok(tokio::runtime::Builder::new_current_thread().build()?.block_on(work))
 }

@@ -6,11 +6,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
-use portcullis_admin::{Readiness, State};
+use portcullis_admin::api::{self, ApiRequest};
+use portcullis_admin::{Answer, Readiness, State};
 use portcullis_config::{Compiled, report};
 use portcullis_core::problem::Severity;
+use portcullis_core::{Clock, SystemClock};
 use portcullis_pipeline::Snapshot;
-use portcullis_proxy::{BoundOperator, Gateway, Observer, Operator, OperatorAnswer};
+use portcullis_proxy::{BoundOperator, Gateway, Observer, Operator, OperatorAnswer, OperatorRequest};
 use serde_json::json;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
@@ -164,19 +166,35 @@ fn operate(address: SocketAddr, bound: BoundOperator, observer: Observer) -> any
     let state = Observed(observer);
     bound
         .answer(move |request| {
-            let answer = portcullis_admin::answer(&request.head.method, request.head.uri.path(), &state);
-            let answer = OperatorAnswer {
-                status: answer.status,
-                content_type: answer.content_type,
-                body: answer.body,
-            };
-            Box::pin(std::future::ready(answer))
+            let state = state.clone();
+            Box::pin(async move {
+                let Answer { status, content_type, fields, body } = state.answer(&request).await;
+                OperatorAnswer { status, content_type, fields, body }
+            })
         })
         .with_context(|| unusable(address))
 }
 
 /// The gateway as the admin listener sees it.
+#[derive(Clone)]
 struct Observed(Observer);
+
+impl Observed {
+    async fn answer(&self, request: &OperatorRequest) -> Answer {
+        let (head, uri) = (&request.head, &request.head.uri);
+        if !api::is_api(uri.path()) {
+            return portcullis_admin::answer(&head.method, uri.path(), self);
+        }
+        let asked = ApiRequest {
+            method: &head.method,
+            path: uri.path(),
+            query: uri.query().unwrap_or_default(),
+            headers: &head.headers,
+            body: &request.body,
+        };
+        api::respond(asked, &self.0.snapshot(), SystemClock.now()).await
+    }
+}
 
 impl State for Observed {
     fn readiness(&self) -> Readiness {

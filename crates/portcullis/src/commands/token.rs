@@ -1,5 +1,7 @@
 //! `portcullis token`: verifies a token as the gateway would, or makes one to try things with.
 
+mod revoke;
+
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,6 +17,7 @@ use portcullis_oidc::{Algorithm, KeySet};
 use serde_json::{Map, Value, json};
 
 use crate::output;
+use revoke::{Place, Restore, Revoke};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -29,6 +32,12 @@ enum Command {
     Verify(Verify),
     /// Makes a token and prints it: for tests and demonstrations.
     Mint(Mint),
+    /// Refuses tokens before they end: one, or all of a subject, a session, an issuer. Gateways that run see it within a second.
+    Revoke(Revoke),
+    /// Shows what is revoked.
+    Revocations(Place),
+    /// Takes a revocation back.
+    Restore(Restore),
 }
 
 #[derive(Debug, clap::Args)]
@@ -86,6 +95,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     match &arguments.command {
         Command::Verify(verify) => verify.run(),
         Command::Mint(mint) => mint.run(),
+        Command::Revoke(revoke) => revoke.run(),
+        Command::Revocations(place) => place.list(),
+        Command::Restore(restore) => restore.run(),
     }
 }
 

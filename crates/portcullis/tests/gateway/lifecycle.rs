@@ -1,5 +1,6 @@
 //! From the first configuration to the last request: the commands, starting, reloading, stopping.
 
+mod admin_api;
 mod audit_log;
 mod check;
 mod commands;
@@ -30,14 +31,14 @@ use crate::common::BINARY;
 
 /// What a command has printed, and its exit code.
 #[derive(Debug)]
-struct Printed {
-    code: i32,
-    stdout: String,
-    stderr: String,
+pub(crate) struct Printed {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 /// Runs the program in a folder, until it ends.
-fn run(folder: &Path, arguments: &[&str]) -> Printed {
+pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Printed {
     run_with_input(folder, arguments, "")
 }
 

@@ -12,8 +12,10 @@
 mod answers;
 mod common;
 mod credentials;
+mod databases;
 mod forwarding;
 mod lifecycle;
+mod operators;
 mod protocol;
 mod settings;
 mod smuggling;

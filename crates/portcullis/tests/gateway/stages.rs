@@ -11,6 +11,7 @@ mod modes;
 mod opaque_tokens;
 mod record;
 mod remote_keys;
+mod revocation;
 mod scan;
 mod stored_keys;
 mod tokens;

@@ -22,7 +22,7 @@ pub(super) fn secret(id: &str, key: &Secret, format: Format) -> anyhow::Result<E
 
 /// Everything about a key.
 pub(super) fn one(record: &Record, format: Format) -> anyhow::Result<ExitCode> {
-    let value = value(record);
+    let value = record.json();
     match format {
         Format::Json => output::line(&serde_json::to_string_pretty(&value)?)?,
         Format::Text => {
@@ -49,41 +49,17 @@ pub(super) fn header(format: Format) -> anyhow::Result<()> {
 /// A key in a list: a line of JSON, or of a table.
 pub(super) fn line(record: &Record, format: Format) -> anyhow::Result<()> {
     match format {
-        Format::Json => output::line(&value(record).to_string()),
+        Format::Json => output::line(&record.json().to_string()),
         Format::Text => output::line(&row(
             &record.id,
             record.details.owner.as_deref().unwrap_or("-"),
             if record.enabled { "enabled" } else { "disabled" },
-            &record.expires.map_or_else(|| "never".to_owned(), shown),
-            &record.last_used.map_or_else(|| "never".to_owned(), shown),
+            &record.expires.map_or_else(|| "never".to_owned(), Timestamp::rfc3339),
+            &record.last_used.map_or_else(|| "never".to_owned(), Timestamp::rfc3339),
         )),
     }
 }
 
 fn row(id: &str, owner: &str, state: &str, expires: &str, used: &str) -> String {
     format!("{id:<24} {owner:<24} {state:<9} {expires:<21} {used}").trim_end().to_owned()
-}
-
-fn value(record: &Record) -> Value {
-    let mut value = json!({
-        "id": record.id,
-        "enabled": record.enabled,
-        "created": shown(record.created),
-    });
-    let Value::Object(members) = &mut value else { return value };
-    if let Ok(Value::Object(details)) = serde_json::to_value(&record.details) {
-        members.extend(details);
-    }
-    for (name, moment) in [
-        ("expires", record.expires),
-        ("overlap_until", record.overlap_until()),
-        ("last_used", record.last_used),
-    ] {
-        members.extend(moment.map(|moment| (name.to_owned(), json!(shown(moment)))));
-    }
-    value
-}
-
-fn shown(moment: Timestamp) -> String {
-    humantime::format_rfc3339_seconds(moment.to_system_time()).to_string()
 }
