@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+use portcullis_authn::mint::SigningKey;
 use portcullis_authn::{Authenticate, Authentication};
 use portcullis_config::{compile_text, report};
 use portcullis_core::problem::Severity;
@@ -14,6 +15,7 @@ use portcullis_core::target::{Ambiguity, DuplicateSlashes, is_encoded, push_enco
 use portcullis_core::{
     ConfigFolder, Head, KeyPath, Notes, Peer, Problems, RequestId, Target, TargetRules, Timestamp,
 };
+use portcullis_oidc::Algorithm;
 use portcullis_proxy::wire::{self, Framing, Limits, Phase};
 use portcullis_store::Store;
 use portcullis_waf::body::limits::{DecodingLimits, GraphqlLimits, JsonLimits, MultipartLimits, XmlLimits};
@@ -249,6 +251,35 @@ pub fn webhook_signature(input: &[u8]) {
     assert!(!is_let_in(&METHODS, &headers, body), "{}", input.escape_ascii());
 }
 
+/// Whatever is sent as the proof of possession for a token that is bound to a key which nobody has: nobody is let in.
+pub fn dpop_proof(input: &[u8]) {
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+    static METHODS: LazyLock<(Authentication, Authenticate)> = LazyLock::new(|| {
+        methods(serde_json::json!({
+            "dpop": {},
+            "jwt": [{
+                "name": "main", "issuer": "https://idp.test", "audiences": ["a"], "algorithms": ["HS256"],
+                "keys": { "secret": SECRET },
+            }],
+        }))
+    });
+    static TOKEN: LazyLock<String> = LazyLock::new(|| {
+        let key = SigningKey::from_secret(SECRET.as_bytes(), Algorithm::Hs256).expect("a key");
+        let claims = serde_json::json!({
+            "iss": "https://idp.test", "aud": "a", "sub": "ann", "exp": 1_900_000_000,
+            "cnf": { "jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" },
+        });
+        format!("DPoP {}", key.mint(None, &claims).expect("a token"))
+    });
+    let Ok(proof) = HeaderValue::from_bytes(input) else { return };
+    let token = HeaderValue::from_str(&TOKEN).expect("a token is visible ASCII");
+    let headers = HeaderMap::from_iter([
+        (http::header::AUTHORIZATION, token),
+        (HeaderName::from_static("dpop"), proof),
+    ]);
+    assert!(!is_let_in(&METHODS, &headers, b""), "{}", input.escape_ascii());
+}
+
 /// Whatever an authority signed: no name that is read from it can be read in two ways.
 pub fn certificate_names(input: &[u8]) {
     let Ok(details) = portcullis_authn::certificate::read(input) else { return };
@@ -471,6 +502,11 @@ mod tests {
     #[test]
     fn webhook_signature() {
         over_seeds("webhook_signature", super::webhook_signature);
+    }
+
+    #[test]
+    fn dpop_proof() {
+        over_seeds("dpop_proof", super::dpop_proof);
     }
 
     #[test]

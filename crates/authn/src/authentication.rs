@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use http::header::AUTHORIZATION;
 use portcullis_core::{
-    ClientCertificate, ConfigFolder, Head, KeyPath, KeyedHash, Mode, Notes, Principal, Problems, Reason,
-    Timestamp,
+    ClientCertificate, ConfigFolder, Head, KeyPath, KeyedHash, Mode, Notes, Principal, PrincipalKind,
+    Problems, Reason, Timestamp,
 };
 use portcullis_oidc::KeySource;
 use portcullis_store::Store;
 
 use crate::api_key::StoredKeys;
+use crate::binding;
 use crate::cache::CredentialCache;
+use crate::dpop::Dpop;
 use crate::fault::{Failure, Fault};
 use crate::method::{Compiling, Methods, Step};
 use crate::replay::ReplayTable;
@@ -28,6 +30,7 @@ pub struct Authentication {
     stored_keys: Vec<Arc<StoredKeys>>,
     revocations: Option<Arc<Revocations>>,
     cache: CredentialCache,
+    dpop: Option<Dpop>,
     anonymous: Arc<Principal>,
 }
 
@@ -56,6 +59,7 @@ impl Authentication {
             replays: Vec::new(),
         };
         let methods = Methods::compile(raw, path, &mut compiling);
+        let dpop = raw.dpop.as_ref().map(|raw| Dpop::compile(raw, &path.key("dpop"), &mut compiling));
         Self {
             realm: raw.realm.clone(),
             methods,
@@ -66,6 +70,7 @@ impl Authentication {
                 Revocations::of(database, previous.and_then(|previous| previous.revocations.as_ref()))
             }),
             cache,
+            dpop,
             anonymous: Arc::new(Principal::anonymous()),
         }
     }
@@ -93,6 +98,10 @@ impl Authentication {
                 return Err(Refusal::Denied(fault.reason));
             }
         };
+        if plan.requires_bound_tokens() && plan.mode() != Mode::Off && is_unbound_token(&principal) {
+            notes.credential_fault = Some("not_bound");
+            return Err(Refusal::Denied(Reason::InvalidToken));
+        }
         notes.principal = Some(Arc::clone(&principal));
         if plan.mode() != Mode::Off
             && let Some(missing) = plan.scopes().missing(&principal)
@@ -140,6 +149,16 @@ impl Authentication {
         self.sources.iter().all(|source| source.is_ready(now))
     }
 
+    /// A nonce for a caller whose proof of possession must hold one (`DPoP-Nonce`).
+    #[must_use]
+    pub fn dpop_nonce(&self, reason: Reason, now: Timestamp) -> Option<String> {
+        self.dpop.as_ref().filter(|_| reason == Reason::UseDpopNonce).and_then(|dpop| dpop.nonce(now))
+    }
+
+    pub(crate) const fn dpop(&self) -> Option<&Dpop> {
+        self.dpop.as_ref()
+    }
+
     pub(crate) fn methods(&self) -> &Methods {
         &self.methods
     }
@@ -158,11 +177,13 @@ impl Authentication {
         }
         for step in &plan.steps {
             let found = match step {
-                Step::Jwt(jwt) => self.unrevoked(jwt.authenticate(head, &self.cache)?, head.now)?,
+                Step::Jwt(jwt) => {
+                    self.unrevoked(jwt.authenticate(head, &self.cache, self.dpop())?, head.now)?
+                }
                 Step::ApiKeys(keys) => keys.authenticate(head, route)?,
                 Step::Certificates(certificates) => certificates.authenticate(head)?,
                 Step::Introspection(introspection) => {
-                    self.unrevoked(introspection.authenticate(head)?, head.now)?
+                    self.unrevoked(introspection.authenticate(head, self.dpop())?, head.now)?
                 }
                 Step::Webhook(webhook) => webhook.authenticate(head)?,
             };
@@ -191,6 +212,11 @@ impl Authentication {
         }
         Ok(found)
     }
+}
+
+/// Whoever comes with a token that anybody could use.
+fn is_unbound_token(principal: &Principal) -> bool {
+    principal.kind == PrincipalKind::User && !binding::is_bound(principal)
 }
 
 /// The certificate of the connection. It may have ended since the connection was made.

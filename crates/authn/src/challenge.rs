@@ -5,13 +5,14 @@ use portcullis_core::{Notes, Reason};
 use smallvec::SmallVec;
 
 use crate::api_key::ApiKeyMethod;
+use crate::dpop::Dpop;
 use crate::method::Step;
 use crate::webhook::WebhookMethod;
 use crate::{Authenticate, Authentication};
 
 impl Authentication {
     /// One challenge for each kind of credential that the route takes: `Bearer` for tokens (RFC 6750 section 3,
-    /// RFC 9470 section 3), `ApiKey` for API keys, `HMAC` for webhooks. None unless the answer is a 401, or a 403 that names scopes.
+    /// RFC 9470 section 3), `DPoP` for those that are bound to a key, `ApiKey` for API keys, `HMAC` for webhooks. None unless the answer is a 401, or a 403 that names scopes.
     #[must_use]
     pub fn challenges(
         &self,
@@ -29,6 +30,8 @@ impl Authentication {
                 Step::Jwt(_) | Step::Introspection(_) if bearer_given => continue,
                 Step::Jwt(_) | Step::Introspection(_) => {
                     bearer_given = true;
+                    challenges
+                        .extend(self.dpop().map(|proofs| dpop(self.realm(), proofs, reason)).and_then(value));
                     bearer(self.realm(), reason, notes)
                 }
                 Step::ApiKeys(method) => api_key(self.realm(), method, reason),
@@ -36,10 +39,28 @@ impl Authentication {
                 // What TLS asks for has no challenge of HTTP.
                 Step::Certificates(_) => continue,
             };
-            challenges.extend(HeaderValue::try_from(text));
+            challenges.extend(value(text));
         }
         challenges
     }
+}
+
+fn value(text: String) -> Option<HeaderValue> {
+    HeaderValue::try_from(text).ok()
+}
+
+/// RFC 9449 section 7.1.
+fn dpop(realm: &str, proofs: &Dpop, reason: Reason) -> String {
+    let mut text = format!("DPoP realm=\"{realm}\"");
+    let error = match reason {
+        Reason::InvalidDpopProof => Some("invalid_dpop_proof"),
+        Reason::UseDpopNonce => Some("use_dpop_nonce"),
+        Reason::InvalidToken | Reason::ExpiredToken => Some("invalid_token"),
+        _ => None,
+    };
+    parameter(&mut text, "error", error);
+    parameter(&mut text, "algs", proofs.algorithms());
+    text
 }
 
 /// Without an error if no credential was shown (RFC 6750 section 3.1), or one of another kind.

@@ -90,6 +90,13 @@ impl Fault {
         Self { reason: Reason::InvalidSignature, cause }
     }
 
+    /// A proof of possession that is not right.
+    pub(crate) const fn proof(cause: &'static str) -> Self {
+        Self { reason: Reason::InvalidDpopProof, cause }
+    }
+
+    pub(crate) const USE_DPOP_NONCE: Self = Self { reason: Reason::UseDpopNonce, cause: "proof_nonce" };
+
     pub(crate) const UNKNOWN_KEY: Self = Self { reason: Reason::InvalidToken, cause: "unknown_kid" };
 
     pub(crate) const fn token(cause: &'static str) -> Self {

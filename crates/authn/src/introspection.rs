@@ -23,6 +23,7 @@ use tokio::sync::Semaphore;
 pub use raw::{RawAnswerCache, RawClient, RawIntrospection, SecretPlace};
 
 use crate::binding;
+use crate::dpop::Dpop;
 use crate::fault::{Failure, Fault, Need};
 use crate::flights::Flights;
 use crate::jwt::TokenHeader;
@@ -79,8 +80,13 @@ impl IntrospectionMethod {
     }
 
     /// The principal of the request's token; `None` if it has none.
-    pub(crate) fn authenticate(self: &Arc<Self>, head: &Head<'_>) -> Result<Option<Arc<Principal>>, Failure> {
-        let Some(token) = self.header.token(head)? else { return Ok(None) };
+    pub(crate) fn authenticate(
+        self: &Arc<Self>,
+        head: &Head<'_>,
+        dpop: Option<&Dpop>,
+    ) -> Result<Option<Arc<Principal>>, Failure> {
+        let Some(shown) = self.header.token(head)? else { return Ok(None) };
+        let token = shown.text;
         if token.len() > LONGEST_TOKEN {
             return Err(Fault::token("too_long").into());
         }
@@ -92,7 +98,7 @@ impl IntrospectionMethod {
                 if !principal.is_current(head.now) {
                     return Err(Fault::EXPIRED.into());
                 }
-                binding::check(&principal.claims, head)?;
+                binding::check(&principal, shown, head, dpop)?;
                 Ok(Some(principal))
             }
             Some(Answer::Inactive(cause)) => Err(Fault::token(cause).into()),

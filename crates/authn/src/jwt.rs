@@ -8,8 +8,8 @@
 //!   token's word. Ignoring them would do for the gateway, but not for a service behind it that believes them.
 //!   `x5c` and `x5t` are ignored.
 //! - A token without `exp` or `sub`: it would name nobody, or last for ever.
-//! - A token with `cnf` (RFC 7800) that is bound to anything but the certificate of the connection (RFC 8705): possession is
-//!   not proved by sending it.
+//! - A token with `cnf` (RFC 7800) that is bound to anything but the certificate of the connection (RFC 8705) or the key of a proof
+//!   (RFC 9449): possession is not proved by sending it.
 
 pub(crate) mod claims;
 mod compile;
@@ -31,9 +31,10 @@ pub use verification::{Content, Unverified, Verification};
 use crate::fault::{Failure, Fault, Need};
 use crate::method::MethodId;
 use claims::ClaimRules;
-pub(crate) use header::TokenHeader;
+pub(crate) use header::{Scheme, ShownToken, TokenHeader};
 pub(crate) use step::JwtStep;
 use token::Token;
+pub(crate) use token::media_type;
 
 /// One issuer whose tokens are accepted, and under which conditions.
 #[derive(Debug)]

@@ -14,6 +14,7 @@ mod binding;
 mod cache;
 pub mod certificate;
 mod challenge;
+pub mod dpop;
 mod fault;
 mod flights;
 mod hexadecimal;

@@ -22,6 +22,7 @@ pub struct Authenticate {
     pub(crate) steps: SmallVec<[Step; 2]>,
     pub(crate) anonymous: bool,
     requires_certificate: bool,
+    requires_bound_tokens: bool,
     scopes: RequiredScopes,
     step_up: Option<StepUp>,
 }
@@ -47,6 +48,7 @@ impl Authenticate {
             steps: SmallVec::new(),
             anonymous: false,
             requires_certificate: raw.require_certificate,
+            requires_bound_tokens: raw.require_bound_tokens,
             scopes: RequiredScopes::compile(&raw.scopes, &path.key("scopes"), problems),
             step_up: raw.step_up.as_ref().map(|raw| StepUp::compile(raw, &path.key("step_up"), problems)),
         };
@@ -111,6 +113,11 @@ impl Authenticate {
     #[must_use]
     pub const fn requires_certificate(&self) -> bool {
         self.requires_certificate
+    }
+
+    /// Whether tokens must be bound to a key or a certificate of their holder.
+    pub(crate) const fn requires_bound_tokens(&self) -> bool {
+        self.requires_bound_tokens
     }
 
     pub(crate) const fn step_up(&self) -> Option<&StepUp> {

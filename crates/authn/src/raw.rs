@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::api_key::RawApiKeys;
 use crate::certificate::RawCertificates;
+use crate::dpop::RawDpop;
 use crate::introspection::RawIntrospection;
 use crate::jwt::RawJwt;
 use crate::webhook::RawWebhook;
@@ -26,6 +27,8 @@ pub struct RawAuthentication {
     pub certificates: Vec<RawCertificates>,
     /// Methods that take requests signed with a shared secret, such as the webhooks of GitHub, Stripe and Slack.
     pub webhooks: Vec<RawWebhook>,
+    /// Proofs of possession for tokens (RFC 9449). Default none: tokens that are bound to a key are refused.
+    pub dpop: Option<RawDpop>,
     /// The cache of tokens that were verified.
     pub cache: RawCredentialCache,
 }
@@ -39,6 +42,7 @@ impl Default for RawAuthentication {
             introspection: Vec::new(),
             certificates: Vec::new(),
             webhooks: Vec::new(),
+            dpop: None,
             cache: RawCredentialCache::default(),
         }
     }
@@ -75,6 +79,9 @@ pub struct RawAuthenticate {
     /// Whether the client must have shown a certificate when its connection was made, whatever method says who it is.
     /// Default `false`.
     pub require_certificate: bool,
+    /// Whether tokens must be bound to their holder: to the client certificate (RFC 8705), or to a key that is proved with each
+    /// request (`authentication.dpop`). Default `false`.
+    pub require_bound_tokens: bool,
 }
 
 /// How people must have logged in (RFC 9470). Callers who show no token of an issuer are refused.

@@ -1,6 +1,7 @@
 //! What was accepted once and must not be accepted again: signatures within the time in which they hold.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use portcullis_core::{Digest, Reason, Timestamp};
@@ -12,8 +13,18 @@ use crate::fault::Fault;
 #[derive(Debug)]
 pub(crate) struct ReplayTable {
     most: usize,
-    seen: Mutex<HashMap<Digest, Timestamp>>,
+    seen: Mutex<Seen>,
 }
+
+#[derive(Debug, Default)]
+struct Seen {
+    until: HashMap<Digest, Timestamp>,
+    /// When it is worth to look again for what has ended, where it is full: looking takes a while.
+    next_look: Timestamp,
+}
+
+/// How long it is not looked again.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
 /// Why something is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,13 +40,24 @@ pub(crate) fn digest_of(tag: &[u8]) -> Digest {
     Digest(tag.iter().take(16).fold(0, |digest, byte| digest << 8 | u128::from(*byte)))
 }
 
-impl From<Replay> for Fault {
-    fn from(replay: Replay) -> Self {
+impl Fault {
+    /// Why a signature is not taken.
+    pub(crate) fn of_signature(replay: Replay) -> Self {
         match replay {
             Replay::Seen => Self::signature("replayed"),
-            Replay::Full => Self { reason: Reason::Overloaded, cause: "replay_table_full" },
+            Replay::Full => Self::REPLAY_TABLE_FULL,
         }
     }
+
+    /// Why a proof is not taken.
+    pub(crate) fn of_proof(replay: Replay) -> Self {
+        match replay {
+            Replay::Seen => Self::proof("proof_replayed"),
+            Replay::Full => Self::REPLAY_TABLE_FULL,
+        }
+    }
+
+    const REPLAY_TABLE_FULL: Self = Self { reason: Reason::Overloaded, cause: "replay_table_full" };
 }
 
 impl ReplayTable {
@@ -46,16 +68,20 @@ impl ReplayTable {
     /// Takes what comes for the first time, and remembers it until `ends`.
     pub(crate) fn take(&self, digest: Digest, ends: Timestamp, now: Timestamp) -> Result<(), Replay> {
         let mut seen = self.seen.lock();
-        if seen.get(&digest).is_some_and(|&ends| now < ends) {
+        if seen.until.get(&digest).is_some_and(|&ends| now < ends) {
             return Err(Replay::Seen);
         }
-        if seen.len() >= self.most {
-            seen.retain(|_, ends| now < *ends);
-            if seen.len() >= self.most {
+        if seen.until.len() >= self.most {
+            if now < seen.next_look {
+                return Err(Replay::Full);
+            }
+            seen.until.retain(|_, ends| now < *ends);
+            if seen.until.len() >= self.most {
+                seen.next_look = now.plus(BETWEEN_LOOKS);
                 return Err(Replay::Full);
             }
         }
-        seen.insert(digest, ends);
+        seen.until.insert(digest, ends);
         Ok(())
     }
 

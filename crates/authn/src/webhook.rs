@@ -93,7 +93,7 @@ impl WebhookMethod {
         let text = moment.as_ref().map_or("", |(_, text)| *text);
         let message = self.verify(head, body, text, &signatures)?;
         if let Some(ends) = ends {
-            self.replays.take(message, ends, head.now).map_err(Fault::from)?;
+            self.replays.take(message, ends, head.now).map_err(Fault::of_signature)?;
         }
         Ok(Some(Arc::clone(&self.principal)))
     }

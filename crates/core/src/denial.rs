@@ -107,6 +107,10 @@ reasons! {
     CertificateRequired = 401, "certificate_required", "A client certificate is required.";
     /// A signature of the request that is not right, not of its time, or was there before.
     InvalidSignature = 401, "invalid_signature", "The signature of the request is not valid.";
+    /// A proof that the caller holds the key of its token is missing or wrong (RFC 9449 section 7.1).
+    InvalidDpopProof = 401, "invalid_dpop_proof", "The proof of possession is not valid.";
+    /// A proof of possession must hold a nonce of ours (RFC 9449 section 9).
+    UseDpopNonce = 401, "use_dpop_nonce", "The proof of possession must hold the nonce of this answer.";
     /// The keys that would verify the token cannot be had.
     KeysUnavailable = 503, "keys_unavailable", "The credential cannot be checked at the moment.";
     /// A policy forbids, or none permits.

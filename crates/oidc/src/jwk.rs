@@ -1,5 +1,8 @@
 //! One key of a JWKS document (RFC 7517 section 4, RFC 7518 section 6, RFC 8037 section 2).
 
+use std::fmt::Write as _;
+
+use aws_lc_rs::digest;
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519,
@@ -8,7 +11,7 @@ use aws_lc_rs::signature::{
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{Algorithm, VerifyingKey};
 
@@ -64,6 +67,52 @@ pub(crate) fn parse(value: Value, readership: Readership) -> Result<VerifyingKey
             key.only_for(algorithm).map_err(|error| error.to_string())
         }
     }
+}
+
+/// A public key that somebody shows us, and its thumbprint.
+#[derive(Debug)]
+pub struct ShownKey {
+    /// The key.
+    pub key: VerifyingKey,
+    /// The SHA-256 of its required members, in base64url (RFC 7638).
+    pub thumbprint: String,
+}
+
+/// Members that a public key has none of (RFC 7518 section 6).
+const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+
+impl ShownKey {
+    /// Reads a public key that stands in a message by itself, as a proof of possession has it (RFC 9449 section 4.2).
+    ///
+    /// # Errors
+    /// Why it is of no use: above all if it is, or holds, a private key.
+    pub fn parse(jwk: Value) -> Result<Self, String> {
+        let members = jwk.as_object().ok_or("it is not an object")?;
+        if PRIVATE_MEMBERS.iter().any(|name| members.contains_key(*name)) {
+            return Err("it is a private key".to_owned());
+        }
+        let thumbprint = thumbprint(members).ok_or("its members are not those of a public key")?;
+        Ok(Self { key: parse(jwk, Readership::Public)?, thumbprint })
+    }
+}
+
+/// RFC 7638 section 3: the required members in the order of their names, and nothing else.
+fn thumbprint(members: &Map<String, Value>) -> Option<String> {
+    let names: &[&str] = match members.get("kty")?.as_str()? {
+        "RSA" => &["e", "kty", "n"],
+        "EC" => &["crv", "kty", "x", "y"],
+        "OKP" => &["crv", "kty", "x"],
+        _ => return None,
+    };
+    let mut text = String::from("{");
+    for (index, name) in names.iter().enumerate() {
+        let value = members.get(*name)?.as_str()?;
+        let comma = if index == 0 { "" } else { "," };
+        // Serialised, since what it holds is not known to be base64url yet.
+        write!(text, "{comma}\"{name}\":{}", Value::from(value)).ok()?;
+    }
+    text.push('}');
+    Some(URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, text.as_bytes())))
 }
 
 /// RFC 7517 sections 4.2 and 4.3: a key for encryption is no key for signatures.
@@ -127,4 +176,49 @@ fn reencode(algorithm: &'static dyn VerificationAlgorithm, point: &[u8]) -> Resu
 fn decode(name: &str, text: Option<&str>) -> Result<Vec<u8>, String> {
     let text = text.ok_or_else(|| format!("its `{name}` is missing"))?;
     URL_SAFE_NO_PAD.decode(text).map_err(|_| format!("its `{name}` is not base64url without padding"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// RFC 7638 section 3.1, and RFC 8037 appendix A.3.
+    #[test]
+    fn thumbprints_are_those_of_the_examples() {
+        let rsa = json!({
+            "kty": "RSA", "alg": "RS256", "kid": "2011-04-29", "e": "AQAB",
+            "n": "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3\
+                  oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6\
+                  qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw",
+        });
+        assert_eq!(ShownKey::parse(rsa).unwrap().thumbprint, "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
+        let ed25519 =
+            json!({ "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" });
+        assert_eq!(
+            ShownKey::parse(ed25519).unwrap().thumbprint,
+            "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
+        );
+    }
+
+    #[test]
+    fn private_keys_and_secrets_are_not_shown() {
+        let ed25519 =
+            json!({ "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" });
+        for name in PRIVATE_MEMBERS {
+            let mut key = ed25519.clone();
+            key[name] = "AA".into();
+            assert!(ShownKey::parse(key).is_err(), "{name}");
+        }
+        for wrong in [
+            json!([]),
+            json!("x"),
+            json!({}),
+            json!({ "kty": "oct" }),
+            json!({ "kty": "EC", "crv": "P-256", "x": 1 }),
+        ] {
+            assert!(ShownKey::parse(wrong.clone()).is_err(), "{wrong}");
+        }
+    }
 }

@@ -19,6 +19,7 @@ mod source;
 
 pub use algorithm::{Algorithm, KeyKind};
 pub use fetch::{Fetch, FetchError, KeySetUrl, KeySetUrlError, Sending};
+pub use jwk::ShownKey;
 pub use key::{BadSignature, KeyError, VerifyingKey};
 pub use key_set::{Candidates, KeySet, KeySetError, MAX_KEY_SET_BYTES, MAX_KEYS, SkippedKey};
 pub use remote::{RawRefresh, RefreshError, RefreshRules, Refreshed};

@@ -130,6 +130,9 @@ fn write_challenge(challenge: &Challenge, text: &mut String) {
     }
 }
 
+/// A nonce for the next proof of possession (RFC 9449 section 9).
+const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+
 fn add_reason_fields(
     snapshot: &Snapshot,
     reason: Reason,
@@ -142,6 +145,9 @@ fn add_reason_fields(
     match reason.status() {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             if let Some(route) = route {
+                if let Some(nonce) = snapshot.authentication.dpop_nonce(reason, notes.received) {
+                    insert(headers, DPOP_NONCE, &nonce);
+                }
                 for challenge in snapshot.authentication.challenges(&route.authenticate, reason, notes) {
                     headers.append(WWW_AUTHENTICATE, challenge);
                 }

@@ -11,6 +11,7 @@ use super::token::Token;
 use super::{JwtMethod, TokenHeader};
 use crate::binding;
 use crate::cache::{CredentialCache, Verified};
+use crate::dpop::Dpop;
 use crate::fault::{Failure, Fault};
 
 /// The JWT methods of a route that read the same header. Which of them decides is the issuer's name in the
@@ -53,22 +54,24 @@ impl JwtStep {
         &self,
         head: &Head<'_>,
         cache: &CredentialCache,
+        dpop: Option<&Dpop>,
     ) -> Result<Option<Arc<Principal>>, Failure> {
-        let Some(text) = self.header.token(head)? else { return Ok(None) };
+        let Some(shown) = self.header.token(head)? else { return Ok(None) };
+        let text = shown.text;
         if text.len() > self.longest {
             return Err(Fault::token("too_long").into());
         }
         let digest = cache.digest(text);
         if let Some(principal) = cache.get(digest, |verified| self.still_holds(verified, head.now)) {
-            binding::check(&principal.claims, head)?;
+            binding::check(&principal, shown, head, dpop)?;
             return Ok(Some(principal));
         }
         let token = Token::parse(text)?;
         let method = self.choose(&token)?;
         let (principal, generation) = method.verify(&token, text.len(), head.now)?;
         let principal = Arc::new(principal);
-        binding::check(&principal.claims, head)?;
         cache.insert(digest, Verified { method: method.id, generation, principal: Arc::clone(&principal) });
+        binding::check(&principal, shown, head, dpop)?;
         Ok(Some(principal))
     }
 

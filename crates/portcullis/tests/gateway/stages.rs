@@ -4,6 +4,7 @@ mod admin;
 mod api_keys;
 mod authorization;
 mod concurrency;
+mod dpop;
 mod fleet;
 mod issuers;
 mod limits;
