@@ -20,13 +20,13 @@ use portcullis_authz::{Authorization, RouteInfo};
 use portcullis_core::problem::{Severity, nearest};
 use portcullis_core::{ByteSize, ConfigFolder, KeyPath, Mode, Problems, ServiceId};
 use portcullis_harden::Hardening;
-use portcullis_limit::{Concurrency, KeyPart, LimitStore, Limits, When};
+use portcullis_limit::{Concurrency, KeyPart, LimitStore, Limits, Quotas, When};
 use portcullis_pipeline::metrics::{Metrics, TargetId};
 use portcullis_pipeline::settings::{
     ClientAddress, Forward, Listener, ListenerTls, Protocol, RawListener, Upstream, not_an_address,
 };
 use portcullis_pipeline::{
-    Detail, FieldRules, Ingress, PathTemplate, RouteLimits, RoutePlan, Service, Snapshot,
+    Detail, FieldRules, Ingress, PathTemplate, RouteLimits, RoutePlan, RouteQuotas, Service, Snapshot,
 };
 use portcullis_store::Store;
 use portcullis_waf::stage::Rulesets;
@@ -36,7 +36,7 @@ use crate::faults::Faults;
 use crate::inherit::place_where_written;
 use crate::load::{Read, read_file, read_text};
 use crate::located::locate;
-use crate::raw::{RawConfig, RawPolicy, RawRoute};
+use crate::raw::{RawConfig, RawPolicy, RawRoute, RawRouteQuotas};
 
 pub use compiled::{Compiled, Needs, Unopened, Unrecorded};
 
@@ -112,6 +112,7 @@ struct Parts<'p> {
     authentication: &'p Authentication,
     limits: &'p Limits,
     concurrency: &'p Concurrency,
+    quotas: &'p Quotas,
     rulesets: &'p mut Rulesets,
     /// What `protocol.body` says, if it says anything.
     largest_body: Option<ByteSize>,
@@ -139,7 +140,8 @@ fn judged_fields(raw: &RawConfig, drafts: &[RouteDraft<'_>]) -> Vec<HeaderName> 
     let names = of_routes.chain(of_policies).chain(of_tokens).chain(of_opaque_tokens).chain(of_keys).cloned();
     let of_rates = raw.limits.iter().flat_map(|limit| &limit.key);
     let of_concurrency = raw.concurrency.iter().flat_map(|limit| &limit.key);
-    let of_limits = of_rates.chain(of_concurrency).filter_map(|part| match part {
+    let of_quotas = raw.quotas.iter().flat_map(|quota| &quota.key);
+    let of_limits = of_rates.chain(of_concurrency).chain(of_quotas).filter_map(|part| match part {
         KeyPart::Header(name) => Some(name.clone()),
         _ => None,
     });
@@ -204,6 +206,13 @@ impl Compiler<'_> {
             self.problems,
             previous.map(|previous| &previous.concurrency),
         );
+        let quotas = Quotas::compile(
+            &raw.quotas,
+            store.database.as_ref(),
+            &root.key("quotas"),
+            self.problems,
+            previous.map(|previous| &previous.quotas),
+        );
         let audit = portcullis_audit::compile(&raw.audit, folder, &root.key("audit"), self.problems);
         self.needs.audit = Some(audit.clone());
         self.needs.listeners = listener_tls(raw, folder);
@@ -230,6 +239,7 @@ impl Compiler<'_> {
             authentication: &authentication,
             limits: &limits,
             concurrency: &concurrency,
+            quotas: &quotas,
             rulesets: &mut rulesets,
             largest_body: raw.protocol.body,
         };
@@ -267,6 +277,7 @@ impl Compiler<'_> {
             authorization: authorization?,
             limits,
             concurrency,
+            quotas,
             rulesets: rulesets.keep(),
             audit: Arc::new(AuditLog::off()),
             scan_detail: match raw.audit.matches() {
@@ -382,6 +393,7 @@ impl Compiler<'_> {
             ),
             authorize: policy.authorize.mode,
             limits: self.route_limits(policy, parts, &path.key("limit")),
+            quotas: self.route_quotas(policy, parts.quotas, &path.key("quota")),
             scan: self.scan(policy, parts.rulesets, &path.key("scan")),
             hardening: Hardening::compile(&policy.response, &path.key("response"), self.problems),
             forward: Forward::compile(
@@ -453,6 +465,35 @@ impl Compiler<'_> {
             self.problems
                 .warning(&path.key("mode"), "`shadow` has no effect: no limit applies")
                 .suggest("name limits in `apply`");
+        }
+        compiled
+    }
+
+    fn route_quotas(&mut self, policy: &RawPolicy, quotas: &Quotas, path: &KeyPath) -> RouteQuotas {
+        let RawRouteQuotas { mode, apply } = &policy.quota;
+        let mut compiled = RouteQuotas { mode: *mode, apply: Vec::new() };
+        for (index, name) in apply.iter().enumerate() {
+            let place = path.key("apply").index(index);
+            match quotas.by_name(name) {
+                Some(id) if compiled.apply.contains(&id) => {
+                    let problem = self.problems.error(&place, format!("the quota `{name}` is named twice"));
+                    problem.suggest("name it once");
+                }
+                Some(id) => compiled.apply.push(id),
+                None if self.faults.hides("quotas") => {}
+                None => {
+                    let problem = self.problems.error(&place, format!("there is no quota named `{name}`"));
+                    match nearest(name, quotas.names()) {
+                        Some(known) => problem.suggest(format!("did you mean `{known}`?")),
+                        None => problem.suggest("define it under `quotas`"),
+                    }
+                }
+            }
+        }
+        if *mode == Mode::Shadow && apply.is_empty() {
+            self.problems
+                .warning(&path.key("mode"), "`shadow` has no effect: no quota applies")
+                .suggest("name quotas in `apply`");
         }
         compiled
     }

@@ -5,7 +5,7 @@ use portcullis_authn::{RawAuthenticate, RawAuthentication, RawOperator};
 use portcullis_authz::{RawAuthorization, RawAuthorize};
 use portcullis_core::{Mode, Period, TargetRules};
 use portcullis_harden::RawResponse;
-use portcullis_limit::{RawConcurrency, RawLimit, RawLimitStore};
+use portcullis_limit::{RawConcurrency, RawLimit, RawLimitStore, RawQuota};
 use portcullis_pipeline::settings::{RawClientAddress, RawForward, RawListener, RawProtocol, RawUpstream};
 use portcullis_store::RawStore;
 use portcullis_waf::stage::{RawRuleset, RawScan};
@@ -56,6 +56,9 @@ pub struct RawConfig {
     /// How many requests may be under way at once; routes name those that hold for them.
     #[serde(default)]
     pub concurrency: Vec<RawConcurrency>,
+    /// How many requests callers have in a period of the calendar; routes name those that hold for them.
+    #[serde(default)]
+    pub quotas: Vec<RawQuota>,
     /// How much the counters of the limits may hold in this process.
     #[serde(default)]
     pub limit_store: RawLimitStore,
@@ -136,6 +139,8 @@ pub struct RawPolicy {
     pub authorize: RawAuthorize,
     /// Which limits count.
     pub limit: RawRouteLimits,
+    /// Which quotas its requests use.
+    pub quota: RawRouteQuotas,
     /// How requests and answers are scanned.
     pub scan: RawScan,
     /// How requests reach the service.
@@ -154,6 +159,17 @@ pub struct RawRouteLimits {
     pub apply: Vec<String>,
     /// Names of limits of `concurrency`: how many requests may be under way at once.
     pub concurrency: Vec<String>,
+}
+
+/// Which quotas a route's requests use.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawRouteQuotas {
+    /// `enforce` refuses requests when a quota is used up, `shadow` counts them and only records that it would, `off` counts
+    /// nothing.
+    pub mode: Mode,
+    /// Names of quotas. A request takes from all of them, or from none.
+    pub apply: Vec<String>,
 }
 
 const fn default_drain_timeout() -> Period {

@@ -125,6 +125,8 @@ reasons! {
     PolicyError = 403, "policy_error", "The request is not permitted.";
     /// More requests than a limit allows.
     RateLimited = 429, "rate_limited", "Too many requests.";
+    /// A quota is used up until its period ends.
+    QuotaExceeded = 429, "quota_exceeded", "The quota is used up.";
     /// As many requests are under way as a limit allows.
     TooManyAtOnce = 503, "too_many_at_once", "Too many requests are under way.";
     /// The store that counts is lost, and a limit lets nothing pass uncounted.
@@ -161,7 +163,9 @@ impl Reason {
     #[must_use]
     pub const fn problem_type(self) -> &'static str {
         match self {
-            Self::RateLimited => "https://iana.org/assignments/http-problem-types#quota-exceeded",
+            Self::RateLimited | Self::QuotaExceeded => {
+                "https://iana.org/assignments/http-problem-types#quota-exceeded"
+            }
             Self::Overloaded
             | Self::UpstreamUnavailable
             | Self::KeysUnavailable

@@ -128,6 +128,33 @@ pub enum SharedCount {
     },
 }
 
+/// What was found out about the quotas of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum QuotaCount {
+    /// It was counted by all of them or, if one refuses, by none.
+    Answered(SmallVec<[QuotaStanding; 2]>),
+    /// The database did not answer.
+    Unanswered {
+        /// Whether the request passes all the same, to be counted later.
+        passes: bool,
+    },
+}
+
+/// How one quota stands after a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuotaStanding {
+    /// The quota, by its place.
+    pub place: u32,
+    /// How much is used.
+    pub used: u64,
+    /// How much there is in this period.
+    pub allowance: u64,
+    /// Whether the request asks for more than there is.
+    pub over: bool,
+    /// Whether it may not pass for that.
+    pub refused: bool,
+}
+
 /// What a caller must bring to be let in: becomes `WWW-Authenticate` and the problem document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Challenge {
@@ -164,6 +191,8 @@ pub struct Notes {
     pub full: Option<Arc<str>>,
     /// What a shared store said about the limits that are being counted; taken away by whoever goes on with it.
     pub shared_count: Option<Box<SharedCount>>,
+    /// What was found out about the quotas; taken away by whoever goes on with it.
+    pub quota_count: Option<Box<QuotaCount>>,
     /// Policies that determined the authorization, by id.
     pub policies: SmallVec<[Arc<str>; 1]>,
     /// What the caller lacks.
@@ -189,6 +218,7 @@ impl Notes {
             held: None,
             full: None,
             shared_count: None,
+            quota_count: None,
             policies: SmallVec::new(),
             challenge: None,
             credential_fault: None,

@@ -21,6 +21,8 @@ pub enum StageId {
     Authorize,
     /// Does it come too often?
     Limit,
+    /// Is there anything left of what was agreed on for this month?
+    Quota,
     /// Does it, or the service's answer, look like an attack?
     Scan,
     /// Handing the request to the service.
@@ -29,7 +31,7 @@ pub enum StageId {
 
 impl StageId {
     /// Every stage in order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Protocol,
         Self::Target,
         Self::Route,
@@ -37,6 +39,7 @@ impl StageId {
         Self::Authenticate,
         Self::Authorize,
         Self::Limit,
+        Self::Quota,
         Self::Scan,
         Self::Forward,
     ];
@@ -55,6 +58,7 @@ impl StageId {
             Self::Authenticate => "authenticate",
             Self::Authorize => "authorize",
             Self::Limit => "limit",
+            Self::Quota => "quota",
             Self::Scan => "scan",
             Self::Forward => "forward",
         }

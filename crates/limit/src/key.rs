@@ -152,7 +152,7 @@ fn push_principal<'p>(parts: &mut Parts<'p>, principal: Option<&'p Principal>, a
 }
 
 /// An address in network byte order.
-enum AddressBytes {
+pub(crate) enum AddressBytes {
     V4([u8; 4]),
     V6([u8; 16]),
 }
@@ -164,11 +164,20 @@ impl AddressBytes {
             Self::V6(bytes) => bytes,
         }
     }
+
+    /// As people write it.
+    pub(crate) fn shown(&self, ipv6_prefix: u8) -> String {
+        match self {
+            Self::V4(bytes) => IpAddr::from(*bytes).to_string(),
+            Self::V6(bytes) if ipv6_prefix == 128 => IpAddr::from(*bytes).to_string(),
+            Self::V6(bytes) => format!("{}/{ipv6_prefix}", IpAddr::from(*bytes)),
+        }
+    }
 }
 
 /// What counts as one client. IPv4 addresses that are written as IPv6 (RFC 4291 section 2.5.5.2) are
 /// unwrapped first: they would share one prefix otherwise.
-fn client_address(address: IpAddr, ipv6_prefix: u8) -> AddressBytes {
+pub(crate) fn client_address(address: IpAddr, ipv6_prefix: u8) -> AddressBytes {
     match address.to_canonical() {
         IpAddr::V4(address) => AddressBytes::V4(address.octets()),
         IpAddr::V6(address) => {

@@ -15,6 +15,8 @@
 //! - `lease`, `shared`, `count.lua`: counting together with other gateways.
 //! - `key`: which state a request belongs to.
 //! - `limits`: all of it together, under one lock order.
+//! - `concurrency`: how many requests may be under way at once.
+//! - `quota`: how much callers have in a month; counted in the database.
 
 mod concurrency;
 pub mod fields;
@@ -23,6 +25,7 @@ mod key;
 mod key_part;
 mod lease;
 mod limits;
+mod quota;
 mod rate;
 mod raw;
 mod rule;
@@ -36,6 +39,9 @@ pub use concurrency::{Concurrency, Held, Permit, RawConcurrency};
 pub use key::Subject;
 pub use key_part::{KeyPart, NoKeyPart};
 pub use limits::{Counted, LimitId, LimitStore, Limits, Refused};
+pub use quota::{
+    Every, NoPeriod, OnFailure, QuotaAsk, QuotaError, QuotaId, Quotas, RawQuota, TOPIC as QUOTA_TOPIC, Usage,
+};
 pub use rate::Rate;
 pub use raw::{
     Algorithm, LimitMode, OutageMode, RawExempt, RawLimit, RawLimitStore, RawShared, SharedMode, When,

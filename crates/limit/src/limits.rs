@@ -179,7 +179,7 @@ impl Limits {
 
 impl RawExempt {
     /// Whether this is somebody who is not counted.
-    fn is_of(&self, subject: &Subject<'_>) -> bool {
+    pub(crate) fn is_of(&self, subject: &Subject<'_>) -> bool {
         let Self { addresses, principals, roles } = self;
         let known = subject.principal.filter(|principal| principal.kind != PrincipalKind::Anonymous);
         addresses.iter().any(|network| network.contains(&subject.address))

@@ -9,7 +9,7 @@ use portcullis_authn::Refusal;
 use portcullis_authz::{Answer, Ask};
 use portcullis_core::{Denial, Head, LimitState, Mode, Notes, Principal, Reason, RouteId, StageId, Verdict};
 use portcullis_harden::Preflight;
-use portcullis_limit::{Ask as CountingAsk, Counted, LimitId, Refused, Subject};
+use portcullis_limit::{Ask as CountingAsk, Counted, LimitId, QuotaAsk, Refused, Subject};
 use smallvec::SmallVec;
 
 use crate::router::Parameters;
@@ -53,10 +53,12 @@ pub enum Need {
     Authentication(portcullis_authn::Need),
     /// What a store that several gateways share says about the limits of this stage. It goes into [`Notes::shared_count`].
     Limits(StageId, Box<CountingAsk>),
+    /// What the database says about quotas. It goes into [`Notes::quota_count`].
+    Quotas(Box<QuotaAsk>),
 }
 
 /// How often one request may ask for something to be fetched: each of its stages has two things at most.
-pub const MOST_NEEDS: usize = 6;
+pub const MOST_NEEDS: usize = 8;
 
 impl Need {
     /// How the request is refused when it still needs this after [`MOST_NEEDS`] rounds.
@@ -65,6 +67,7 @@ impl Need {
         match self {
             Self::Authentication(need) => Denial::new(StageId::Authenticate, need.reason()),
             Self::Limits(stage, _) => Denial::new(*stage, Reason::LimitsUnavailable),
+            Self::Quotas(_) => Denial::new(StageId::Quota, Reason::LimitsUnavailable),
         }
     }
 }
@@ -84,7 +87,7 @@ impl Observer for Unobserved {
 }
 
 impl Snapshot {
-    /// Runs every stage that judges the head, in order: route, peer, authenticate, authorize, limit.
+    /// Runs every stage that judges the head, in order: route, peer, authenticate, authorize, limit, quota.
     ///
     /// Asking again with the same notes after [`Halt::Needs`] goes on where it stopped: no limit counts twice.
     ///
@@ -120,8 +123,11 @@ impl Snapshot {
         if is_to_do(StageId::Authorize, notes) {
             self.authorize(route, head, &principal, &parameters, notes, observer)?;
         }
-        self.enter(route, &parameters, head, notes, observer)?;
-        self.count(route, StageId::Limit, &parameters, head, notes, observer)?;
+        if is_to_do(StageId::Limit, notes) {
+            self.enter(route, &parameters, head, notes, observer)?;
+            self.count(route, StageId::Limit, &parameters, head, notes, observer)?;
+        }
+        self.draw(route, &parameters, head, notes, observer)?;
         Ok(Admitted { route })
     }
 
@@ -294,6 +300,52 @@ impl Snapshot {
             return Ok(());
         }
         settle(stage, route.limits.mode, reason, notes, observer)
+    }
+
+    /// Takes from the quotas, all or none: last, so that what another stage refuses takes nothing.
+    fn draw<O: Observer>(
+        &self,
+        route: &RoutePlan,
+        parameters: &Parameters,
+        head: &Head<'_>,
+        notes: &mut Notes,
+        observer: &mut O,
+    ) -> Result<(), Halt> {
+        let stage = StageId::Quota;
+        let mode = route.quotas.mode;
+        if mode == Mode::Off || route.quotas.apply.is_empty() {
+            notes.record(stage, Verdict::Off);
+            observer.done(stage, notes);
+            return Ok(());
+        }
+        let mut states: SmallVec<[LimitState; 2]> = SmallVec::new();
+        let watches = mode == Mode::Shadow;
+        let outcome = match notes.quota_count.take() {
+            Some(answer) => self.quotas.conclude(&answer, watches, head.now, &mut states),
+            None => {
+                let principal = notes.principal.clone();
+                let values: SmallVec<[Cow<'_, str>; 4]> = parameters.values(head.target.path()).collect();
+                let subject = self.subject(route, principal.as_deref(), head, &values);
+                match self.quotas.ask(&route.quotas.apply, &subject, watches, head.now) {
+                    Ok(Some(ask)) => return Err(Halt::Needs(Need::Quotas(ask))),
+                    Ok(None) => Ok(()),
+                    Err(refused) => Err(refused),
+                }
+            }
+        };
+        let is_over = states.iter().any(|state| state.exceeded);
+        notes.limits.append(&mut states);
+        let reason = match outcome {
+            Ok(()) if is_over => {
+                notes.record(stage, Verdict::Shadowed(Reason::QuotaExceeded));
+                observer.done(stage, notes);
+                return Ok(());
+            }
+            Ok(()) => None,
+            Err(Refused::TooSoon(_)) => Some(Reason::QuotaExceeded),
+            Err(Refused::NotCountable) => Some(Reason::LimitsUnavailable),
+        };
+        settle(stage, mode, reason, notes, observer)
     }
 }
 

@@ -278,7 +278,7 @@ impl Observer for Teller<'_> {
             StageId::Peer => self.limits(notes),
             StageId::Authenticate => caller(notes),
             StageId::Authorize => policies(notes),
-            StageId::Limit => self.limits(notes),
+            StageId::Limit | StageId::Quota => self.limits(notes),
             StageId::Scan => findings(notes),
             StageId::Protocol | StageId::Target | StageId::Forward => Default::default(),
         };

@@ -26,5 +26,5 @@ pub use metrics::Metrics;
 pub use portcullis_waf::stage::{BEGINNING, Detail, Scanning, Wanted};
 pub use receive::{Host, Ingress, Received, Unreceivable};
 pub use router::{HostPattern, Parameters, RouteMatcher, Router};
-pub use snapshot::{RouteLimits, RoutePlan, Service, Snapshot};
+pub use snapshot::{RouteLimits, RoutePlan, RouteQuotas, Service, Snapshot};
 pub use template::PathTemplate;

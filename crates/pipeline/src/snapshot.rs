@@ -9,7 +9,7 @@ use portcullis_authn::{Authenticate, Authentication, Operators};
 use portcullis_authz::Authorization;
 use portcullis_core::{Mode, RouteId, ServiceId, Timestamp};
 use portcullis_harden::Hardening;
-use portcullis_limit::{Concurrency, LimitId, Limits};
+use portcullis_limit::{Concurrency, LimitId, Limits, QuotaId, Quotas};
 use portcullis_store::Store;
 use portcullis_waf::stage::{Detail, KeptRulesets, Scan};
 
@@ -55,6 +55,8 @@ pub struct Snapshot {
     pub limits: Limits,
     /// How many at once.
     pub concurrency: Concurrency,
+    /// How much in a month.
+    pub quotas: Quotas,
     /// What the scanner loaded, for the configuration that follows.
     pub rulesets: KeptRulesets,
     /// The record.
@@ -91,6 +93,8 @@ pub struct RoutePlan {
     pub authorize: Mode,
     /// Which limits count its requests.
     pub limits: RouteLimits,
+    /// Which quotas its requests use.
+    pub quotas: RouteQuotas,
     /// How requests and answers are scanned.
     pub scan: Scan,
     /// What is done to answers.
@@ -110,6 +114,15 @@ pub struct RouteLimits {
     pub after: Vec<LimitId>,
     /// How many may be under way at once.
     pub concurrent: Vec<LimitId>,
+}
+
+/// The quotas of a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteQuotas {
+    /// What going over them does.
+    pub mode: Mode,
+    /// Taken after authorization, when the limits let the request pass.
+    pub apply: Vec<QuotaId>,
 }
 
 impl Snapshot {

@@ -5,6 +5,7 @@ pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod init;
 pub(crate) mod keys;
+pub(crate) mod quota;
 pub(crate) mod reload;
 pub(crate) mod run;
 pub(crate) mod schema;

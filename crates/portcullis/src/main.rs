@@ -38,6 +38,8 @@ enum Command {
     Schema(commands::schema::Arguments),
     /// Makes API keys.
     Keys(commands::keys::Arguments),
+    /// Shows what callers have used of their quotas, and sets it back, gives some back or takes some.
+    Quota(commands::quota::Arguments),
     /// Verifies a token as the gateway would, or makes one to try things with.
     Token(commands::token::Arguments),
     /// Checks a configuration and has the running gateway take it.
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Command::Init(arguments) => commands::init::run(&arguments),
         Command::Schema(arguments) => commands::schema::run(&arguments),
         Command::Keys(arguments) => commands::keys::run(&arguments),
+        Command::Quota(arguments) => commands::quota::run(&arguments),
         Command::Token(arguments) => commands::token::run(&arguments),
         Command::Reload(arguments) => commands::reload::run(&arguments),
         Command::Waf(arguments) => waf::run(&arguments),

@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, Empty, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
-use portcullis_core::{Clock, Notes, SystemClock};
+use portcullis_core::{Clock, Notes, QuotaCount, SystemClock};
 use portcullis_oidc::{Fetch, FetchError, MAX_KEY_SET_BYTES, Sending};
 use portcullis_pipeline::settings::{TargetAddress, UpstreamProtocol, UpstreamTls};
 use portcullis_pipeline::{Need, Snapshot};
@@ -286,7 +286,7 @@ pub fn fetcher() -> io::Result<NeedFetcher> {
 
 impl NeedFetcher {
     /// Fetches what is needed and waits for it. Whether it came shows when the stages run again.
-    /// Counters that are shared with other gateways are read and left as they are.
+    /// Counters that are shared with other gateways, and quotas, are read and left as they are.
     pub fn fetch(&self, need: &Need, notes: &mut Notes) {
         let fetch = self.0.fetch();
         match need {
@@ -311,6 +311,12 @@ impl NeedFetcher {
                     asking.rehearse(&link).await
                 });
                 notes.shared_count = Some(Box::new(answer.unwrap_or_else(|| ask.unanswered())));
+            }
+            Need::Quotas(ask) => {
+                let asking = ask.clone();
+                let answer = self.wait_for(async move { asking.rehearse().await });
+                let answer = answer.unwrap_or(QuotaCount::Unanswered { passes: false });
+                notes.quota_count = Some(Box::new(answer));
             }
         }
     }

@@ -95,7 +95,7 @@ fn problem(reason: Reason, notes: &Notes) -> Bytes {
         reason.code(),
         notes.request_id,
     );
-    if reason == Reason::RateLimited {
+    if matches!(reason, Reason::RateLimited | Reason::QuotaExceeded) {
         let names: Vec<&str> = notes
             .limits
             .iter()

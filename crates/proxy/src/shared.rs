@@ -212,6 +212,7 @@ impl Worker {
                 let link = self.link(ask.redis());
                 notes.shared_count = Some(Box::new(ask.send(&link).await));
             }
+            Need::Quotas(ask) => notes.quota_count = Some(Box::new(ask.count().await)),
             Need::Authentication(portcullis_authn::Need::Keys(source)) => {
                 self.shared.fetch_keys(source, snapshot).await;
             }

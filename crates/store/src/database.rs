@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::location::{Location, sqlite_options};
 use crate::query::{Query, Row, RowOf, Value};
+use crate::transaction::{Transaction, TransactionOf};
 use crate::{migrations, rehearsal};
 
 /// How long whoever asks waits for an answer, a free connection included.
@@ -173,6 +174,41 @@ impl Database {
         .await
     }
 
+    /// Does work in one transaction, which the work itself commits. Whatever it does not commit has not happened, and so has
+    /// nothing if there is no answer before the work begins to commit.
+    ///
+    /// # Errors
+    /// [`StoreError`], or what the work gives.
+    pub async fn transaction<T, W>(
+        &self,
+        work: impl FnOnce(Transaction) -> W + Send + 'static,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: Future<Output = Result<T, StoreError>> + Send,
+    {
+        self.ask(move |pool| async move {
+            let transaction = match pool {
+                Pool::Sqlite { writer, .. } => {
+                    TransactionOf::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)
+                }
+                Pool::Postgres(pool) => TransactionOf::Postgres(pool.begin().await?),
+            };
+            work(Transaction(transaction)).await
+        })
+        .await
+    }
+
+    /// Has the database's own thread do what nobody waits for.
+    ///
+    /// # Errors
+    /// When it is not open.
+    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> Result<(), StoreError> {
+        let opened = self.opened.get().ok_or(StoreError::NotOpen)?;
+        drop(opened.runtime.spawn(work));
+        Ok(())
+    }
+
     /// Has the database's own thread do the work, for as long as anybody would wait for it.
     async fn ask<T, W>(&self, work: impl FnOnce(Pool) -> W) -> Result<T, StoreError>
     where
@@ -328,7 +364,7 @@ macro_rules! prepared {
         prepared
     }};
 }
-use prepared;
+pub(crate) use prepared;
 
 macro_rules! execute_all {
     ($transaction:ident, $queries:ident) => {{

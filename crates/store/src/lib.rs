@@ -16,8 +16,10 @@ mod query;
 pub mod redis;
 mod rehearsal;
 mod settings;
+mod transaction;
 
 pub use changes::{Act, Change, News};
 pub use database::{Database, OpenError, StoreError};
 pub use query::{Column, Query, Row, Value};
 pub use settings::{RawStore, Store};
+pub use transaction::Transaction;

@@ -31,10 +31,15 @@ impl Compiler<'_> {
             .filter(|policy| policy.limit.mode != Mode::Off)
             .flat_map(|policy| &policy.limit.concurrency)
             .collect();
+        let quotas = raw.quotas.iter().map(|quota| &quota.name);
+        let drawn: HashSet<&String> = policies()
+            .filter(|policy| policy.quota.mode != Mode::Off)
+            .flat_map(|policy| &policy.quota.apply)
+            .collect();
         let scanned = policies().filter(|policy| policy.scan.mode != Mode::Off);
         let scanned: HashSet<&String> = scanned.flat_map(|policy| policy.scan.ruleset.names()).collect();
         let rulesets = raw.rulesets.iter().map(|ruleset| &ruleset.name);
-        let lists: [(_, Vec<&String>, _, _, _); 8] = [
+        let lists: [(_, Vec<&String>, _, _, _); 9] = [
             (methods.key("jwt"), jwt.collect(), &asked, "takes the method", "authenticate.methods"),
             (methods.key("api_keys"), api_keys.collect(), &asked, "takes the method", "authenticate.methods"),
             (
@@ -53,6 +58,7 @@ impl Compiler<'_> {
             ),
             (methods.key("webhooks"), webhooks.collect(), &asked, "takes the method", "authenticate.methods"),
             (root.key("concurrency"), concurrency.collect(), &entered, "is held to", "limit.concurrency"),
+            (root.key("quotas"), quotas.collect(), &drawn, "applies the quota", "quota.apply"),
             (root.key("limits"), limits.collect(), &counted, "applies the limit", "limit.apply"),
             (root.key("rulesets"), rulesets.collect(), &scanned, "scans with the ruleset", "scan.ruleset"),
         ];

@@ -10,6 +10,7 @@ mod issuers;
 mod limits;
 mod modes;
 mod opaque_tokens;
+mod quotas;
 mod record;
 mod remote_keys;
 mod revocation;

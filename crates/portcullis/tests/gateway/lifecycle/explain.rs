@@ -48,6 +48,7 @@ authenticate  pass
 authorize     pass
     by    staff-and-partners-read
 limit         off
+quota         off
 scan          pass
 allow"#;
 

@@ -20,7 +20,7 @@ struct Refusing {
 }
 
 /// Each of them refuses the second request of everybody, and the first as well but for the limit.
-const STAGES: [Refusing; 4] = [
+const STAGES: [Refusing; 5] = [
     Refusing {
         stage: "authenticate",
         policy: |mode| ("authenticate", format!("{{ mode: {mode}, methods: [staff] }}")),
@@ -40,6 +40,12 @@ const STAGES: [Refusing; 4] = [
         code: "rate_limited",
     },
     Refusing {
+        stage: "quota",
+        policy: |mode| ("quota", format!("{{ mode: {mode}, apply: [one] }}")),
+        status: 429,
+        code: "quota_exceeded",
+    },
+    Refusing {
         stage: "scan",
         policy: |mode| ("scan", format!("{{ mode: {mode}, ruleset: nothing }}")),
         status: 403,
@@ -53,6 +59,8 @@ fn config(upstream: &Upstream) -> Config {
         .policy("authenticate", "{ mode: off }")
         .section("authorization", "{ policies: [policies.cedar] }")
         .section("limits", "[{ name: once, key: [global], rate: 1/d }]")
+        .section("store", "{ database: \"sqlite://state.db\" }")
+        .section("quotas", "[{ name: one, key: [global], limit: 1, period: year }]")
         .section("rulesets", r#"[{ name: nothing, rules: "SecAction \"id:1,phase:1,deny,log\"" }]"#)
 }
 
@@ -128,6 +136,7 @@ fn all_stages_in_shadow_are_decided_and_none_refuses() {
         "authenticate": "credential_missing",
         "authorize": "forbidden",
         "limit": "rate_limited",
+        "quota": "quota_exceeded",
         "scan": "attack_detected",
     });
     assert_eq!(records[1]["shadow_reasons"], reasons);

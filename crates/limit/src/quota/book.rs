@@ -1,0 +1,175 @@
+//! What stands in the database about quotas, as statements.
+
+use std::collections::BTreeMap;
+
+use portcullis_core::{QuotaCount, Timestamp};
+use portcullis_store::{Database, Query, StoreError, Transaction};
+
+use super::draw::{Draw, Holding, RowKey, Sum, Sums, Terms, decide, is_granted, whole};
+
+/// Requests that one transaction counts, and what else it adds.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    /// Its place among those of this writer, from 1.
+    pub(crate) number: i64,
+    pub(crate) now: Timestamp,
+    pub(crate) requests: Vec<std::sync::Arc<[Draw]>>,
+    /// What must be added whatever is left.
+    pub(crate) owed: Sums,
+}
+
+pub(crate) fn milliseconds(moment: Timestamp) -> i64 {
+    i64::try_from(moment.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Takes the writer's own row, so that nothing else of this writer can happen meanwhile, and gives the number of its last batch.
+pub(crate) async fn last_batch(
+    transaction: &mut Transaction,
+    writer: &str,
+    now: Timestamp,
+) -> Result<i64, StoreError> {
+    let query = Query::new(
+        "INSERT INTO quota_writers (writer, batch, moment) VALUES ($1, 0, $2) \
+         ON CONFLICT (writer) DO UPDATE SET moment = excluded.moment RETURNING batch",
+    );
+    let rows = transaction.rows(query.with(writer).with(now)).await?;
+    rows.first().map_or(Ok(0), |row| row.column(0))
+}
+
+/// Counts a batch; it is not committed yet. What came of each request, and whether anything changed.
+pub(crate) async fn count(
+    transaction: &mut Transaction,
+    writer: &str,
+    batch: &Batch,
+) -> Result<(Vec<QuotaCount>, bool), StoreError> {
+    let mut sums = batch.owed.clone();
+    for draw in batch.requests.iter().flat_map(|draws| draws.iter()) {
+        draw.add_to(&mut sums, 1);
+    }
+    // Nearly always there is room for all of them: then each row has been written with this.
+    let mut written: BTreeMap<RowKey, Holding> = BTreeMap::new();
+    let mut holdings: BTreeMap<RowKey, Holding> = BTreeMap::new();
+    for (key, sum) in &sums {
+        let found = add(transaction, key, sum, batch.now).await?;
+        written.insert(key.clone(), found);
+        let owed = batch.owed.get(key).map_or(0, |owed| owed.amount);
+        let used = found.used.saturating_sub(sum.amount).saturating_add(owed);
+        holdings.insert(key.clone(), Holding { used, ..found });
+    }
+    let counts: Vec<QuotaCount> = batch.requests.iter().map(|draws| decide(draws, &mut holdings)).collect();
+    for (key, holding) in &holdings {
+        if written.get(key) != Some(holding) {
+            correct(transaction, key, *holding).await?;
+        }
+    }
+    let is_any_granted =
+        counts.iter().any(|count| matches!(count, QuotaCount::Answered(standings) if is_granted(standings)));
+    if !is_any_granted && batch.owed.is_empty() {
+        return Ok((counts, false));
+    }
+    let query = Query::new("UPDATE quota_writers SET batch = $2 WHERE writer = $1");
+    Ok((counts, transaction.execute(query.with(writer).with(batch.number)).await? > 0))
+}
+
+/// Adds to a row, whatever is left, and gives it as it is then. A row that is made now begins with what the period before left over.
+pub(crate) async fn add(
+    transaction: &mut Transaction,
+    key: &RowKey,
+    sum: &Sum,
+    now: Timestamp,
+) -> Result<Holding, StoreError> {
+    let query = Query::new(
+        "INSERT INTO quota_usage (quota, holder, period, used, carried, warned, moment) \
+         SELECT $1, $2, $3, $4, COALESCE((\
+             SELECT CASE WHEN $8 = 0 OR rest <= 0 THEN 0 WHEN rest > $8 THEN $8 ELSE rest END FROM (\
+                 SELECT CASE WHEN carried > used THEN $7 ELSE $7 + carried - used END AS rest FROM quota_usage \
+                 WHERE quota = $1 AND holder = $2 AND period = $6\
+             ) AS earlier\
+         ), 0), 0, $5 WHERE 1 = 1 \
+         ON CONFLICT (quota, holder, period) \
+         DO UPDATE SET used = quota_usage.used + excluded.used, moment = excluded.moment \
+         RETURNING used, carried",
+    );
+    let query = query
+        .with(&*key.quota)
+        .with(&*key.holder)
+        .with(key.period)
+        .with(sum.amount)
+        .with(now)
+        .with(sum.previous)
+        .with(whole(sum.terms.limit))
+        .with(whole(sum.terms.carry_over));
+    let rows = transaction.rows(query).await?;
+    let row = rows.first().ok_or_else(|| StoreError::Refused("a row was not written".to_owned()))?;
+    Ok(Holding { used: row.column(0)?, carried: row.column(1)? })
+}
+
+/// Sets what is used in a row that this transaction holds.
+async fn correct(transaction: &mut Transaction, key: &RowKey, holding: Holding) -> Result<(), StoreError> {
+    let query =
+        Query::new("UPDATE quota_usage SET used = $4 WHERE quota = $1 AND holder = $2 AND period = $3");
+    let query = query.with(&*key.quota).with(&*key.holder).with(key.period).with(holding.used);
+    transaction.execute(query).await.map(drop)
+}
+
+/// The statements that forget what is older than the periods that are kept, a part at a time.
+pub(crate) fn forgetting(batch: &Batch, writer: &str) -> Vec<Query> {
+    let mut oldest: BTreeMap<&str, i64> = BTreeMap::new();
+    for draw in batch.requests.iter().flat_map(|draws| draws.iter()) {
+        let length = draw.term.end.since(draw.term.start).saturating_mul(KEPT_PERIODS);
+        let first =
+            Timestamp(draw.term.start.0.saturating_sub(u64::try_from(length.as_nanos()).unwrap_or(u64::MAX)));
+        oldest.insert(&draw.terms.name, milliseconds(first));
+    }
+    let mut queries: Vec<Query> = oldest
+        .into_iter()
+        .map(|(quota, first)| {
+            Query::new(
+                "DELETE FROM quota_usage WHERE quota = $1 AND period < $2 AND holder IN \
+                 (SELECT holder FROM quota_usage WHERE quota = $1 AND period < $2 LIMIT 1000)",
+            )
+            .with(quota)
+            .with(first)
+        })
+        .collect();
+    let yesterday = Timestamp(batch.now.0.saturating_sub(DAY));
+    queries.push(
+        Query::new("DELETE FROM quota_writers WHERE moment < $1 AND writer <> $2")
+            .with(yesterday)
+            .with(writer),
+    );
+    queries
+}
+
+/// How many periods before the present one are kept.
+const KEPT_PERIODS: u32 = 13;
+
+const DAY: u64 = 24 * 3_600 * 1_000_000_000;
+
+/// A row as it is, or as it would begin.
+pub(crate) async fn look(database: &Database, draw: &Draw) -> Result<Holding, StoreError> {
+    let mut holding = Holding { used: 0, carried: 0 };
+    let key = draw.row();
+    let query = Query::new(
+        "SELECT period, used, carried FROM quota_usage \
+         WHERE quota = $1 AND holder = $2 AND (period = $3 OR period = $4) ORDER BY period",
+    );
+    let previous = milliseconds(draw.term.previous);
+    let query = query.with(&*key.quota).with(&*key.holder).with(key.period).with(previous);
+    for row in database.rows(query).await? {
+        let (period, used, carried): (i64, i64, i64) = (row.column(0)?, row.column(1)?, row.column(2)?);
+        holding = if period == key.period {
+            Holding { used, carried }
+        } else {
+            Holding { used: 0, carried: left_over(&draw.terms, used, carried) }
+        };
+    }
+    Ok(holding)
+}
+
+/// What the next period begins with: the same as in [`add`].
+fn left_over(terms: &Terms, used: i64, carried: i64) -> i64 {
+    let limit = whole(terms.limit);
+    let rest = if carried > used { limit } else { limit.saturating_add(carried).saturating_sub(used) };
+    rest.clamp(0, whole(terms.carry_over))
+}

@@ -1,0 +1,433 @@
+//! Quotas over SQLite and PostgreSQL: the same suite.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_core::{
+    ConfigFolder, KeyPath, LimitState, Principal, PrincipalKind, Problems, QuotaCount, Secret, Timestamp,
+};
+use portcullis_store::{Act, Database, Query, RawStore, Store};
+use portcullis_testkit::postgres;
+use serde_json::{Value, json};
+use smallvec::SmallVec;
+use tempfile::TempDir;
+
+use super::*;
+
+fn database(folder: &Path, url: &str) -> Arc<Database> {
+    let mut problems = Problems::default();
+    let raw = RawStore { database: Some(Secret::new(url)), ..RawStore::default() };
+    let store = Store::compile(&raw, &ConfigFolder::new(folder), &KeyPath::root(), &mut problems, None);
+    assert!(!problems.has_errors(), "{problems:?}");
+    let database = store.database.unwrap();
+    database.open().unwrap();
+    database
+}
+
+/// Runs a test over SQLite and, if there is a server, over PostgreSQL. `make` gives another handle of the same database, as
+/// another process has it.
+pub(super) fn on_both(test: impl Fn(&dyn Fn() -> Arc<Database>)) {
+    let folder = TempDir::new().unwrap();
+    test(&|| database(folder.path(), "sqlite://state.db"));
+    if let Some(url) = postgres::database() {
+        test(&|| database(folder.path(), &url));
+    }
+}
+
+pub(super) fn run<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}
+
+fn compiled(raw: Value, database: Option<&Arc<Database>>) -> (Quotas, Vec<String>) {
+    let mut problems = Problems::default();
+    let raw: Vec<RawQuota> = serde_json::from_value(raw).unwrap();
+    let quotas = Quotas::compile(&raw, database, &KeyPath::root().key("quotas"), &mut problems, None);
+    (quotas, problems.iter().map(|problem| format!("{problem:?}")).collect())
+}
+
+fn quotas(raw: Value, database: &Arc<Database>) -> Quotas {
+    compiled(raw, Some(database)).0
+}
+
+fn at(text: &str) -> Timestamp {
+    let moment: jiff::Timestamp = text.parse().unwrap();
+    Timestamp(moment.as_nanosecond().try_into().unwrap())
+}
+
+/// How one request ended: whether it passed, and the states.
+type Ended = (Result<(), Refused>, SmallVec<[LimitState; 2]>);
+
+async fn ask(quotas: &Quotas, names: &[&str], key: &str, now: Timestamp) -> Ended {
+    ask_as(quotas, names, key, false, now).await
+}
+
+async fn ask_as(quotas: &Quotas, names: &[&str], key: &str, watches: bool, now: Timestamp) -> Ended {
+    let ids: Vec<QuotaId> = names.iter().map(|name| quotas.by_name(name).unwrap()).collect();
+    let principal = Principal::new(PrincipalKind::ApiKey, key, "partners");
+    let address = std::net::IpAddr::from([192, 0, 2, 1]);
+    let principal = Some(&principal);
+    let subject =
+        Subject { principal, address, route: "a", service: "b", headers: None, parameters: (&[], &[]) };
+    let mut states = SmallVec::new();
+    let Some(asking) = quotas.ask(&ids, &subject, watches, now).unwrap() else { return (Ok(()), states) };
+    let count = asking.count().await;
+    let outcome = quotas.conclude(&count, watches, now, &mut states);
+    (outcome, states)
+}
+
+const NOW: &str = "2026-11-25T12:00:00Z";
+
+/// The time from [`NOW`] to the end of the month.
+const REST: Duration = Duration::from_secs((5 * 24 + 12) * 3600);
+
+fn monthly(limit: u64) -> Value {
+    json!({ "name": "monthly", "key": ["api_key"], "limit": limit, "period": "month" })
+}
+
+#[test]
+fn so_many_pass_in_a_period_and_then_none_until_it_ends() {
+    on_both(|make| {
+        let quotas = quotas(json!([monthly(3)]), &make());
+        run(async {
+            for left in [2, 1, 0] {
+                let (outcome, states) = ask(&quotas, &["monthly"], "acme", at(NOW)).await;
+                assert_eq!(outcome, Ok(()));
+                let state = &states[0];
+                assert_eq!((state.quota, state.remaining, state.exceeded), (3, left, false));
+                assert_eq!((state.window.as_secs(), state.reset), (30 * 24 * 3600, REST));
+            }
+            let (outcome, states) = ask(&quotas, &["monthly"], "acme", at(NOW)).await;
+            assert_eq!(outcome, Err(Refused::TooSoon(REST)));
+            assert_eq!((states[0].remaining, states[0].exceeded, states[0].reset), (0, true, REST));
+            assert_eq!(ask(&quotas, &["monthly"], "other", at(NOW)).await.0, Ok(()));
+            let last = at("2026-11-30T23:59:59.999Z");
+            assert!(ask(&quotas, &["monthly"], "acme", last).await.0.is_err());
+            let next = at("2026-12-01T00:00:00Z");
+            assert_eq!(ask(&quotas, &["monthly"], "acme", next).await.1[0].remaining, 2);
+            let used = quotas.usage_of("monthly", "method=partners,key=acme", at(NOW)).await.unwrap();
+            assert_eq!((used.used, used.allowance, used.end), (3, 3, next));
+        });
+    });
+}
+
+#[test]
+fn a_request_takes_from_all_quotas_or_from_none() {
+    on_both(|make| {
+        let wide = json!({ "name": "all", "key": ["global"], "limit": 3, "period": "day" });
+        let quotas = quotas(json!([monthly(2), wide]), &make());
+        run(async {
+            let both = ["monthly", "all"];
+            for (key, passes) in
+                [("a", true), ("a", true), ("a", false), ("b", true), ("b", false), ("a", false)]
+            {
+                let (outcome, states) = ask(&quotas, &both, key, at(NOW)).await;
+                assert_eq!((outcome.is_ok(), states.len()), (passes, 2), "{key}");
+            }
+            for (quota, holder, used) in [
+                ("monthly", "method=partners,key=a", 2),
+                ("monthly", "method=partners,key=b", 1),
+                ("all", "all", 3),
+            ] {
+                assert_eq!(quotas.usage_of(quota, holder, at(NOW)).await.unwrap().used, used, "{holder}");
+            }
+        });
+    });
+}
+
+/// Several gateways, each with many requests at once: exactly as many pass as the quota has, and each is in the database.
+#[test]
+fn gateways_together_let_exactly_the_quota_pass() {
+    on_both(|make| {
+        let spread = json!({ "name": "all", "key": ["global"], "limit": 130, "period": "year" });
+        let gateways: Vec<Quotas> =
+            (0..3).map(|_| quotas(json!([monthly(40), spread.clone()]), &make())).collect();
+        run(async {
+            let mut asking = tokio::task::JoinSet::new();
+            let gateways: Vec<Arc<Quotas>> = gateways.into_iter().map(Arc::new).collect();
+            for number in 0..600 {
+                let quotas = Arc::clone(&gateways[number % 3]);
+                asking.spawn(async move {
+                    let key = format!("key{}", number % 4);
+                    // In either order: no two wait for one another.
+                    let names = if number % 2 == 0 { ["monthly", "all"] } else { ["all", "monthly"] };
+                    ask(&quotas, &names, &key, at(NOW)).await.0
+                });
+            }
+            let outcomes = asking.join_all().await;
+            let passed = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+            assert!(!outcomes.contains(&Err(Refused::NotCountable)));
+            assert_eq!(passed, 130);
+            assert_eq!(gateways[0].usage_of("all", "all", at(NOW)).await.unwrap().used, 130);
+            let each = gateways[0].usage("monthly", "", 10, at(NOW)).await.unwrap();
+            assert_eq!(each.iter().map(|usage| usage.used).sum::<u64>(), 130);
+            assert!(each.iter().all(|usage| usage.used <= 40), "{each:?}");
+        });
+    });
+}
+
+#[test]
+fn what_was_used_outlives_the_process() {
+    on_both(|make| {
+        run(async {
+            for _ in 0..2 {
+                assert!(
+                    ask(&quotas(json!([monthly(2)]), &make()), &["monthly"], "a", at(NOW)).await.0.is_ok()
+                );
+            }
+            assert!(ask(&quotas(json!([monthly(2)]), &make()), &["monthly"], "a", at(NOW)).await.0.is_err());
+            // With a greater limit the rest is there at once.
+            assert!(ask(&quotas(json!([monthly(3)]), &make()), &["monthly"], "a", at(NOW)).await.0.is_ok());
+        });
+    });
+}
+
+#[test]
+fn grace_lets_some_more_pass_and_a_soft_quota_all() {
+    on_both(|make| {
+        let quotas = quotas(
+            json!([
+                { "name": "gracious", "key": ["api_key"], "limit": 1, "grace": 2, "period": "day" },
+                { "name": "soft", "key": ["api_key"], "limit": 1, "period": "day", "mode": "shadow" },
+            ]),
+            &make(),
+        );
+        run(async {
+            let mut passed = Vec::new();
+            for _ in 0..4 {
+                let (outcome, states) = ask(&quotas, &["gracious"], "a", at(NOW)).await;
+                passed.push((outcome.is_ok(), states[0].remaining, states[0].exceeded));
+            }
+            assert_eq!(passed, [(true, 0, false), (true, 0, false), (true, 0, false), (false, 0, true)]);
+            let mut watched = Vec::new();
+            for _ in 0..3 {
+                let (outcome, states) = ask(&quotas, &["soft"], "a", at(NOW)).await;
+                watched.push((outcome.is_ok(), states[0].exceeded, states[0].watches));
+            }
+            assert_eq!(watched, [(true, false, true), (true, true, true), (true, true, true)]);
+            assert_eq!(quotas.usage_of("soft", "method=partners,key=a", at(NOW)).await.unwrap().used, 3);
+            // A route that only watches counts beyond a hard quota.
+            let (outcome, states) = ask_as(&quotas, &["gracious"], "a", true, at(NOW)).await;
+            assert_eq!((outcome, states[0].exceeded, states[0].watches), (Ok(()), true, true));
+            assert_eq!(quotas.usage_of("gracious", "method=partners,key=a", at(NOW)).await.unwrap().used, 4);
+        });
+    });
+}
+
+#[test]
+fn what_is_left_over_is_carried_into_the_next_period_and_no_further() {
+    on_both(|make| {
+        let daily =
+            json!({ "name": "daily", "key": ["api_key"], "limit": 3, "period": "day", "carry_over": 2 });
+        let quotas = quotas(json!([daily]), &make());
+        let holder = "method=partners,key=a";
+        run(async {
+            let day = |day: u32| at(&format!("2026-11-{day:02}T12:00:00Z"));
+            // Of the first day three are left but one: two are carried, as many as may be.
+            ask(&quotas, &["daily"], "a", day(1)).await.0.unwrap();
+            for _ in 0..5 {
+                ask(&quotas, &["daily"], "a", day(2)).await.0.unwrap();
+            }
+            assert!(ask(&quotas, &["daily"], "a", day(2)).await.0.is_err());
+            // All is used, so nothing is carried.
+            for left in [2, 1] {
+                assert_eq!(ask(&quotas, &["daily"], "a", day(3)).await.1[0].remaining, left);
+            }
+            // One is left over of the third day; it is used first, so that the day's own are left over.
+            let (_, states) = ask(&quotas, &["daily"], "a", day(4)).await;
+            assert_eq!((states[0].quota, states[0].remaining), (4, 3));
+            assert_eq!(quotas.usage_of("daily", holder, day(4)).await.unwrap().carried, 1);
+            assert_eq!(ask(&quotas, &["daily"], "a", day(5)).await.1[0].quota, 5);
+            // A day without any request leaves nothing over.
+            assert_eq!(ask(&quotas, &["daily"], "a", day(7)).await.1[0].quota, 3);
+        });
+    });
+}
+
+#[test]
+fn periods_begin_where_the_time_zone_and_the_anchor_say() {
+    on_both(|make| {
+        let quotas = quotas(
+            json!([
+                { "name": "utc", "key": ["global"], "limit": 9, "period": "day" },
+                { "name": "tokyo", "key": ["global"], "limit": 9, "period": "day", "time_zone": "Asia/Tokyo" },
+                { "name": "billing", "key": ["global"], "limit": 9, "period": "month", "anchor": "2026-01-31T06:00" },
+            ]),
+            &make(),
+        );
+        run(async {
+            let (_, states) = ask(&quotas, &["utc", "tokyo", "billing"], "a", at(NOW)).await;
+            let hours: Vec<u64> = states.iter().map(|state| state.reset.as_secs() / 3600).collect();
+            // Noon: Tokyo is nine hours ahead. The month ends on the 30th at six.
+            assert_eq!(hours, [12, 3, 4 * 24 + 18]);
+        });
+    });
+}
+
+#[test]
+fn operators_reset_refund_and_consume_and_it_is_written_down() {
+    on_both(|make| {
+        let database = make();
+        let quotas = quotas(json!([monthly(3)]), &database);
+        let holder = "method=partners,key=a";
+        let act = Act { actor: "cli:ann".to_owned(), origin: "cli", now: at(NOW) };
+        run(async {
+            let unused = QuotaError::Unused { quota: "monthly".to_owned(), holder: holder.to_owned() };
+            assert_eq!(quotas.refund("monthly", holder, 1, &act).await, Err(unused.clone()));
+            assert_eq!(quotas.reset("monthly", holder, &act).await, Err(unused));
+            assert_eq!(
+                quotas.reset("daily", holder, &act).await,
+                Err(QuotaError::Unknown("daily".to_owned()))
+            );
+            quotas.consume("monthly", holder, 5, &act).await.unwrap();
+            assert!(ask(&quotas, &["monthly"], "a", at(NOW)).await.0.is_err());
+            quotas.refund("monthly", holder, 3, &act).await.unwrap();
+            assert_eq!(ask(&quotas, &["monthly"], "a", at(NOW)).await.1[0].remaining, 0);
+            quotas.refund("monthly", holder, 99, &act).await.unwrap();
+            assert_eq!(quotas.usage_of("monthly", holder, at(NOW)).await.unwrap().used, 0);
+            quotas.consume("monthly", holder, 2, &act).await.unwrap();
+            quotas.reset("monthly", holder, &act).await.unwrap();
+            assert_eq!(ask(&quotas, &["monthly"], "a", at(NOW)).await.1[0].remaining, 2);
+            let portcullis_store::News::Changes(changes) = database.changes_after("quotas", 0).await.unwrap()
+            else {
+                panic!("there are few");
+            };
+            let done: Vec<&str> = changes.iter().map(|change| change.action.as_str()).collect();
+            assert_eq!(done, ["consumed", "refunded", "refunded", "consumed", "reset"]);
+            assert_eq!(changes[0].subject, format!("monthly {holder}"));
+            assert_eq!(changes[0].actor, "cli:ann");
+        });
+    });
+}
+
+/// What is in the way of the table: everything that writes to it fails until it is called back.
+async fn break_off(database: &Database) {
+    database.execute(Query::new("ALTER TABLE quota_usage RENAME TO quota_usage_away")).await.unwrap();
+}
+
+async fn mend(database: &Database) {
+    database.execute(Query::new("ALTER TABLE quota_usage_away RENAME TO quota_usage")).await.unwrap();
+}
+
+#[test]
+fn without_the_database_requests_are_refused_or_counted_later_as_configured() {
+    on_both(|make| {
+        let database = make();
+        let allowing = json!({
+            "name": "allowing", "key": ["api_key"], "limit": 2, "period": "month", "on_failure": "allow"
+        });
+        let quotas = quotas(json!([monthly(2), allowing]), &database);
+        run(async {
+            break_off(&database).await;
+            assert_eq!(ask(&quotas, &["monthly"], "a", at(NOW)).await.0, Err(Refused::NotCountable));
+            for _ in 0..5 {
+                assert_eq!(ask(&quotas, &["allowing"], "a", at(NOW)).await.0, Ok(()));
+            }
+            let both = ask(&quotas, &["allowing", "monthly"], "a", at(NOW)).await.0;
+            assert_eq!(both, Err(Refused::NotCountable));
+            mend(&database).await;
+            let holder = "method=partners,key=a";
+            while quotas.usage_of("allowing", holder, at(NOW)).await.map(|usage| usage.used) != Ok(5) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            assert!(matches!(ask(&quotas, &["allowing"], "a", at(NOW)).await.0, Err(Refused::TooSoon(_))));
+            // What was refused was not counted.
+            assert_eq!(ask(&quotas, &["monthly"], "a", at(NOW)).await.1[0].remaining, 1);
+        });
+    });
+}
+
+#[test]
+fn what_would_come_of_a_request_is_said_without_counting_it() {
+    on_both(|make| {
+        let quotas = quotas(json!([monthly(1)]), &make());
+        let principal = Principal::new(PrincipalKind::ApiKey, "a", "partners");
+        let subject = Subject {
+            principal: Some(&principal),
+            address: std::net::IpAddr::from([192, 0, 2, 1]),
+            route: "a",
+            service: "b",
+            headers: None,
+            parameters: (&[], &[]),
+        };
+        run(async {
+            let id = quotas.by_name("monthly").unwrap();
+            let asking = quotas.ask(&[id], &subject, false, at(NOW)).unwrap().unwrap();
+            for _ in 0..2 {
+                let QuotaCount::Answered(standings) = asking.rehearse().await else { panic!("unanswered") };
+                assert_eq!((standings[0].used, standings[0].refused), (1, false));
+            }
+            let _ = asking.count().await;
+            let QuotaCount::Answered(standings) = asking.rehearse().await else { panic!("unanswered") };
+            assert_eq!((standings[0].used, standings[0].refused), (1, true));
+        });
+    });
+}
+
+#[test]
+fn who_is_exempt_or_has_no_key_is_not_counted() {
+    on_both(|make| {
+        let raw = json!([{
+            "name": "monthly", "key": ["api_key"], "limit": 1, "period": "month",
+            "exempt": { "principals": ["vip"], "roles": ["robot"], "addresses": ["198.51.100.0/24"] }
+        }]);
+        let quotas = quotas(raw, &make());
+        let id = quotas.by_name("monthly").unwrap();
+        let address = std::net::IpAddr::from([192, 0, 2, 1]);
+        let nobody = Subject {
+            principal: None,
+            address,
+            route: "a",
+            service: "b",
+            headers: None,
+            parameters: (&[], &[]),
+        };
+        let (vip, mut robot, other) =
+            (PrincipalKind::ApiKey, Principal::new(PrincipalKind::ApiKey, "r2", "partners"), "other");
+        let (vip, other) = (Principal::new(vip, "vip", "partners"), Principal::new(vip, other, "partners"));
+        robot.roles.push("robot".to_owned());
+        let counts = |subject: Subject<'_>| quotas.ask(&[id], &subject, false, at(NOW)).unwrap().is_some();
+        assert!(!counts(nobody));
+        assert!(!counts(Subject { principal: Some(&vip), ..nobody }));
+        assert!(!counts(Subject { principal: Some(&robot), ..nobody }));
+        assert!(counts(Subject { principal: Some(&other), ..nobody }));
+        let near = std::net::IpAddr::from([198, 51, 100, 7]);
+        assert!(!counts(Subject { principal: Some(&other), address: near, ..nobody }));
+    });
+}
+
+#[test]
+fn what_is_not_right_is_told_with_what_would_be() {
+    let folder = TempDir::new().unwrap();
+    let database = database(folder.path(), "sqlite://state.db");
+    let (_, problems) = compiled(json!([monthly(1)]), None);
+    assert!(problems[0].contains("store.database"), "{problems:?}");
+    for (change, told) in [
+        (json!({ "limit": 0 }), "0 is not how many"),
+        (json!({ "name": "a b" }), "is not a name"),
+        (json!({ "key": [] }), "the key is empty"),
+        (json!({ "time_zone": "Europe/Berlim" }), "no time zone `Europe/Berlim`"),
+        (json!({ "anchor": "2026-02-30" }), "`2026-02-30` is no day"),
+        (json!({ "anchor": "2026-01-31T06:00+01:00" }), "is no day"),
+        (json!({ "grace": 1_000_000_000_000_000_u64 }), "is too many"),
+        (json!({ "grace": 1, "mode": "shadow" }), "nothing to be gracious about"),
+        (json!({ "on_failure": "allow" }), "requests pass without an end"),
+        (json!({ "ipv6_prefix": 64 }), "no address that the prefix"),
+    ] {
+        let mut raw = monthly(1);
+        raw.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let (_, problems) = compiled(json!([raw]), Some(&database));
+        assert!(problems.len() == 1 && problems[0].contains(told), "{told}: {problems:?}");
+    }
+    let (_, problems) = compiled(json!([monthly(1), monthly(2)]), Some(&database));
+    assert!(problems[0].contains("is taken already"), "{problems:?}");
+    for anchor in ["2026-01-31", "2026-01-31T06:00"] {
+        let mut raw = monthly(1);
+        raw["anchor"] = json!(anchor);
+        assert_eq!(compiled(json!([raw]), Some(&database)).1, Vec::<String>::new());
+    }
+    let unknown: Result<RawQuota, _> = serde_json::from_value(json!({
+        "name": "a", "key": ["global"], "limit": 1, "period": "fortnight"
+    }));
+    assert!(unknown.unwrap_err().to_string().contains("write `day`, `week`"));
+}
