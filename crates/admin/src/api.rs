@@ -5,6 +5,7 @@
 
 mod keys;
 mod problem;
+mod quotas;
 mod revocations;
 
 use http::{HeaderMap, Method};
@@ -42,6 +43,9 @@ enum Resource<'p> {
     Keys,
     Key(&'p str),
     KeyAction(&'p str, keys::Action),
+    Quotas,
+    Usage(&'p str),
+    UsageAction(&'p str, quotas::Action),
     Revocations,
     Revocation(&'p str),
 }
@@ -74,6 +78,9 @@ async fn answer(request: ApiRequest<'_>, snapshot: &Snapshot, now: Timestamp) ->
         Resource::Keys => keys::all(&call).await,
         Resource::Key(id) => keys::one(&call, id).await,
         Resource::KeyAction(id, action) => keys::act(&call, id, action).await,
+        Resource::Quotas => quotas::names(&call),
+        Resource::Usage(quota) => quotas::usage(&call, quota).await,
+        Resource::UsageAction(quota, action) => quotas::act(&call, quota, action).await,
         Resource::Revocations => revocations::all(&call).await,
         Resource::Revocation(id) => revocations::one(&call, id).await,
     }
@@ -86,6 +93,9 @@ impl<'p> Resource<'p> {
             ["keys"] => Self::Keys,
             ["keys", id] => Self::Key(id),
             ["keys", id, action] => Self::KeyAction(id, keys::Action::of(action)?),
+            ["quotas"] => Self::Quotas,
+            ["quotas", quota, "usage"] => Self::Usage(quota),
+            ["quotas", quota, action] => Self::UsageAction(quota, quotas::Action::of(action)?),
             ["revocations"] => Self::Revocations,
             ["revocations", id] => Self::Revocation(id),
             _ => return None,

@@ -73,6 +73,7 @@ fn notes() -> Notes {
             exceeded: false,
             watches: false,
             turn: Duration::ZERO,
+            reached: 0,
         });
     }
     for stage in [StageId::Authenticate, StageId::Authorize, StageId::Limit, StageId::Forward] {

@@ -339,6 +339,7 @@ mod tests {
             exceeded: false,
             watches: false,
             turn: Duration::ZERO,
+            reached: 0,
         }
     }
 

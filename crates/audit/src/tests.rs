@@ -114,6 +114,7 @@ fn the_example_is_what_is_written() {
         exceeded: false,
         watches: false,
         turn: Duration::ZERO,
+        reached: 0,
     });
     for stage in [StageId::Authenticate, StageId::Authorize, StageId::Limit, StageId::Forward] {
         notes.record(stage, Verdict::Passed);

@@ -107,6 +107,8 @@ pub struct LimitState {
     pub watches: bool,
     /// How long the request waits for its turn.
     pub turn: Duration,
+    /// The highest of the thresholds that operators set which is reached, in percent; 0 for none.
+    pub reached: u16,
 }
 
 /// What a store that several gateways share said about the limits of a request.
@@ -153,6 +155,10 @@ pub struct QuotaStanding {
     pub over: bool,
     /// Whether it may not pass for that.
     pub refused: bool,
+    /// The highest threshold that is reached, in percent; 0 for none.
+    pub reached: u16,
+    /// The thresholds that this request is the first in the period to reach.
+    pub crossed: SmallVec<[u16; 2]>,
 }
 
 /// What a caller must bring to be let in: becomes `WWW-Authenticate` and the problem document.

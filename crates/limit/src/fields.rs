@@ -37,6 +37,17 @@ pub fn write_rate_limit(states: &[LimitState], value: &mut String) {
     }
 }
 
+/// Appends the value of `Quota-Warning`: the quotas of which a threshold is reached. Nothing if there are none, and then the
+/// field must not be sent.
+///
+/// `"billing";reached=80`: at least 80 % are used.
+pub fn write_warning(states: &[LimitState], value: &mut String) {
+    for (at, state) in states.iter().filter(|state| state.reached > 0 && !state.watches).enumerate() {
+        begin_item(at, &state.name, value);
+        push_parameter(";reached=", state.reached.into(), value);
+    }
+}
+
 /// The value of `Retry-After` in seconds: the greatest `t` of the limits that refused. `None` if none did.
 #[must_use]
 pub fn retry_after(states: &[LimitState]) -> Option<u64> {
@@ -93,6 +104,7 @@ mod tests {
             exceeded,
             watches: false,
             turn: Duration::ZERO,
+            reached: 0,
         }
     }
 
@@ -128,6 +140,17 @@ mod tests {
             "\"late\";r=0;t=61, \"soon\";r=0;t=2, \"spent\";r=0;t=900, \"wide\";r=4999;t=1"
         );
         assert_eq!(retry_after(&states), Some(61));
+    }
+
+    #[test]
+    fn thresholds_are_told_of_the_quotas_that_refuse() {
+        let plain = state("a", 100, 42, Duration::ZERO, false);
+        let reached = LimitState { reached: 80, ..state("b", 100, 20, Duration::ZERO, false) };
+        let watched = LimitState { reached: 50, watches: true, ..state("c", 100, 20, Duration::ZERO, false) };
+        let over = LimitState { reached: 100, ..state("d", 100, 0, Duration::ZERO, true) };
+        let mut value = String::new();
+        write_warning(&[plain, reached, watched, over], &mut value);
+        assert_eq!(value, "\"b\";reached=80, \"d\";reached=100");
     }
 
     #[test]

@@ -244,6 +244,7 @@ impl Limit {
             exceeded,
             watches: self.watches,
             turn,
+            reached: 0,
         }
     }
 }

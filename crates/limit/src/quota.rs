@@ -38,6 +38,7 @@ use draw::{Draw, Terms};
 use ledger::Ledger;
 
 pub use calendar::{Every, NoPeriod};
+pub use draw::Crossing;
 pub use custody::{QuotaError, TOPIC, Usage};
 pub use ledger::QuotaAsk;
 pub use raw::{OnFailure, RawQuota};
@@ -154,6 +155,7 @@ impl Quotas {
                 exceeded: standing.refused || (standing.over && watches),
                 watches,
                 turn: Duration::ZERO,
+                reached: standing.reached,
             });
         }
         longest.map_or(Ok(()), |wait| Err(Refused::TooSoon(wait)))

@@ -196,6 +196,12 @@ impl Metrics {
         series.is_up.store(store.is_up(), Ordering::Relaxed);
     }
 
+    /// Counts a threshold of a quota, in percent, that somebody reached.
+    pub fn quota_reached(&self, quota: &str, percent: u16) {
+        let mut reached = self.process.quotas_reached.lock().unwrap_or_else(PoisonError::into_inner);
+        *reached.entry((quota.to_owned(), percent)).or_default() += 1;
+    }
+
     /// Counts a configuration that was not taken at a reload.
     pub fn config_reload_failed(&self) {
         self.process.config_reload_failures.add(1);

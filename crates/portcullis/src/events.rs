@@ -1,5 +1,6 @@
 //! The gateway's own life as JSON lines on standard error: for whoever starts and watches it.
 
+use portcullis_limit::Crossing;
 use portcullis_proxy::{Event, Reporter};
 use serde_json::{Value, json};
 
@@ -31,6 +32,9 @@ pub(crate) fn reporter() -> Reporter {
             event("certificates_failed", json!({ "listener": listener, "error": error }));
         }
         Event::StoreLost { cause } => event("store_lost", json!({ "cause": cause })),
+        Event::QuotaReached(Crossing { quota, holder, percent }) => {
+            event("quota_reached", json!({ "quota": &*quota, "holder": &*holder, "percent": percent }));
+        }
         Event::StoreBack => event("store_back", json!({})),
         Event::TargetUp { service, target } => {
             event("target_up", json!({ "service": service, "target": target }));

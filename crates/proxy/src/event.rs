@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use portcullis_limit::Crossing;
 use portcullis_oidc::{KeySource, RefreshError, Refreshed};
 use portcullis_pipeline::Metrics;
 
@@ -53,6 +54,8 @@ pub enum Event {
     },
     /// It answers again.
     StoreBack,
+    /// A threshold of a quota is reached.
+    QuotaReached(Crossing),
     /// A target is asked again.
     TargetUp {
         /// The service.

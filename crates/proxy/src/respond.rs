@@ -53,6 +53,11 @@ pub(crate) fn add_limit_fields(notes: &Notes, headers: &mut HeaderMap) {
     text.clear();
     fields::write_rate_limit(&notes.limits, &mut text);
     insert(headers, HeaderName::from_static("ratelimit"), &text);
+    text.clear();
+    fields::write_warning(&notes.limits, &mut text);
+    if !text.is_empty() {
+        insert(headers, HeaderName::from_static("quota-warning"), &text);
+    }
 }
 
 /// The request's name as a header value.

@@ -212,7 +212,14 @@ impl Worker {
                 let link = self.link(ask.redis());
                 notes.shared_count = Some(Box::new(ask.send(&link).await));
             }
-            Need::Quotas(ask) => notes.quota_count = Some(Box::new(ask.count().await)),
+            Need::Quotas(ask) => {
+                let count = ask.count().await;
+                for crossing in ask.crossings(&count) {
+                    snapshot.metrics.quota_reached(&crossing.quota, crossing.percent);
+                    self.shared.reporter.tell(Event::QuotaReached(crossing));
+                }
+                notes.quota_count = Some(Box::new(count));
+            }
             Need::Authentication(portcullis_authn::Need::Keys(source)) => {
                 self.shared.fetch_keys(source, snapshot).await;
             }

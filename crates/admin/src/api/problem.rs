@@ -4,6 +4,7 @@ use http::StatusCode;
 use http::header::{ALLOW, WWW_AUTHENTICATE};
 use portcullis_authn::api_key::CustodyError;
 use portcullis_authn::revocation::RevocationError;
+use portcullis_limit::QuotaError;
 use serde_json::json;
 
 use crate::told::Answer;
@@ -106,6 +107,17 @@ impl From<RevocationError> for Problem {
             RevocationError::Unknown(_) => Self::unknown(&detail),
             RevocationError::Full => Self::new(StatusCode::CONFLICT, "full", detail),
             RevocationError::NoRandomness | RevocationError::Store(_) => Self::unavailable(detail),
+        }
+    }
+}
+
+impl From<QuotaError> for Problem {
+    fn from(error: QuotaError) -> Self {
+        let detail = error.to_string();
+        match error {
+            QuotaError::Unknown(_) | QuotaError::Unused { .. } => Self::unknown(&detail),
+            QuotaError::BadHolder => Self::invalid(detail),
+            QuotaError::NotCountable | QuotaError::Store(_) => Self::unavailable(detail),
         }
     }
 }

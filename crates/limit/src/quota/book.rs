@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use portcullis_core::{QuotaCount, Timestamp};
-use portcullis_store::{Database, Query, StoreError, Transaction};
+use portcullis_store::{Act, Database, Query, StoreError, Transaction};
 
-use super::draw::{Draw, Holding, RowKey, Sum, Sums, Terms, decide, is_granted, whole};
+use super::TOPIC;
+use super::draw::{Crossing, Draw, Holding, RowKey, Sum, Sums, Terms, crossings, decide, whole};
 
 /// Requests that one transaction counts, and what else it adds.
 #[derive(Debug)]
@@ -56,19 +57,34 @@ pub(crate) async fn count(
         let used = found.used.saturating_sub(sum.amount).saturating_add(owed);
         holdings.insert(key.clone(), Holding { used, ..found });
     }
+    let before = holdings.clone();
     let counts: Vec<QuotaCount> = batch.requests.iter().map(|draws| decide(draws, &mut holdings)).collect();
     for (key, holding) in &holdings {
         if written.get(key) != Some(holding) {
             correct(transaction, key, *holding).await?;
         }
     }
-    let is_any_granted =
-        counts.iter().any(|count| matches!(count, QuotaCount::Answered(standings) if is_granted(standings)));
-    if !is_any_granted && batch.owed.is_empty() {
+    if holdings == before && batch.owed.is_empty() {
         return Ok((counts, false));
+    }
+    for note in notes(batch, &counts) {
+        transaction.execute(note).await?;
     }
     let query = Query::new("UPDATE quota_writers SET batch = $2 WHERE writer = $1");
     Ok((counts, transaction.execute(query.with(writer).with(batch.number)).await? > 0))
+}
+
+/// The statements that write down which thresholds are reached: with what reached them or not at all, so that each is told once.
+fn notes(batch: &Batch, counts: &[QuotaCount]) -> Vec<Query> {
+    let act = Act { actor: "gateway".to_owned(), origin: "gateway", now: batch.now };
+    let mut notes = Vec::new();
+    for (draws, count) in batch.requests.iter().zip(counts) {
+        for Crossing { quota, holder, percent } in crossings(draws, count) {
+            let change = act.change("reached", &format!("{quota} {holder} {percent}%"));
+            notes.extend(change.statements(TOPIC));
+        }
+    }
+    notes
 }
 
 /// Adds to a row, whatever is left, and gives it as it is then. A row that is made now begins with what the period before left over.
@@ -88,7 +104,7 @@ pub(crate) async fn add(
          ), 0), 0, $5 WHERE 1 = 1 \
          ON CONFLICT (quota, holder, period) \
          DO UPDATE SET used = quota_usage.used + excluded.used, moment = excluded.moment \
-         RETURNING used, carried",
+         RETURNING used, carried, warned",
     );
     let query = query
         .with(&*key.quota)
@@ -101,14 +117,15 @@ pub(crate) async fn add(
         .with(whole(sum.terms.carry_over));
     let rows = transaction.rows(query).await?;
     let row = rows.first().ok_or_else(|| StoreError::Refused("a row was not written".to_owned()))?;
-    Ok(Holding { used: row.column(0)?, carried: row.column(1)? })
+    Ok(Holding { used: row.column(0)?, carried: row.column(1)?, warned: percent(row.column(2)?) })
 }
 
-/// Sets what is used in a row that this transaction holds.
+/// Sets what is used in a row that this transaction holds, and what was told of it.
 async fn correct(transaction: &mut Transaction, key: &RowKey, holding: Holding) -> Result<(), StoreError> {
     let query =
-        Query::new("UPDATE quota_usage SET used = $4 WHERE quota = $1 AND holder = $2 AND period = $3");
-    let query = query.with(&*key.quota).with(&*key.holder).with(key.period).with(holding.used);
+        Query::new("UPDATE quota_usage SET used = $4, warned = $5 WHERE quota = $1 AND holder = $2 AND period = $3");
+    let query = query.with(&*key.quota).with(&*key.holder).with(key.period);
+    let query = query.with(holding.used).with(i64::from(holding.warned));
     transaction.execute(query).await.map(drop)
 }
 
@@ -148,10 +165,10 @@ const DAY: u64 = 24 * 3_600 * 1_000_000_000;
 
 /// A row as it is, or as it would begin.
 pub(crate) async fn look(database: &Database, draw: &Draw) -> Result<Holding, StoreError> {
-    let mut holding = Holding { used: 0, carried: 0 };
+    let mut holding = Holding { used: 0, carried: 0, warned: 0 };
     let key = draw.row();
     let query = Query::new(
-        "SELECT period, used, carried FROM quota_usage \
+        "SELECT period, used, carried, warned FROM quota_usage \
          WHERE quota = $1 AND holder = $2 AND (period = $3 OR period = $4) ORDER BY period",
     );
     let previous = milliseconds(draw.term.previous);
@@ -159,9 +176,9 @@ pub(crate) async fn look(database: &Database, draw: &Draw) -> Result<Holding, St
     for row in database.rows(query).await? {
         let (period, used, carried): (i64, i64, i64) = (row.column(0)?, row.column(1)?, row.column(2)?);
         holding = if period == key.period {
-            Holding { used, carried }
+            Holding { used, carried, warned: percent(row.column(3)?) }
         } else {
-            Holding { used: 0, carried: left_over(&draw.terms, used, carried) }
+            Holding { carried: left_over(&draw.terms, used, carried), ..holding }
         };
     }
     Ok(holding)
@@ -172,4 +189,8 @@ fn left_over(terms: &Terms, used: i64, carried: i64) -> i64 {
     let limit = whole(terms.limit);
     let rest = if carried > used { limit } else { limit.saturating_add(carried).saturating_sub(used) };
     rest.clamp(0, whole(terms.carry_over))
+}
+
+fn percent(number: i64) -> u16 {
+    u16::try_from(number).unwrap_or(u16::MAX)
 }

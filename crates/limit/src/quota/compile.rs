@@ -19,6 +19,8 @@ use crate::raw::{LimitMode, When};
 /// The greatest number in a structured field (RFC 9651 section 3.3.1).
 const MOST: u64 = 999_999_999_999_999;
 
+const MOST_THRESHOLDS: usize = 10;
+
 /// Every quota gets its place even if something is wrong with it, so that routes that refer to it are not reported as well.
 pub(super) fn compile(
     raw: &[RawQuota],
@@ -95,6 +97,7 @@ fn compile_quota(raw: &RawQuota, path: &KeyPath, problems: &mut Problems) -> Quo
             limit: raw.limit.min(MOST),
             grace: raw.grace.min(MOST),
             carry_over: raw.carry_over.min(MOST),
+            warn_at: compile_thresholds(&raw.warn_at, &path.key("warn_at"), problems),
             watches,
             passes_unanswered: raw.on_failure == OnFailure::Allow,
         }),
@@ -107,6 +110,30 @@ fn compile_quota(raw: &RawQuota, path: &KeyPath, problems: &mut Problems) -> Quo
         exempt: raw.exempt.clone(),
         current: Mutex::default(),
     }
+}
+
+/// From the lowest to the highest.
+fn compile_thresholds(raw: &[u16], path: &KeyPath, problems: &mut Problems) -> Vec<u16> {
+    if raw.len() > MOST_THRESHOLDS {
+        problems
+            .error(path, format!("{} thresholds are more than anybody reads of", raw.len()))
+            .suggest(format!("write {MOST_THRESHOLDS} at most"));
+    }
+    for (index, percent) in raw.iter().enumerate() {
+        if !(1..=1000).contains(percent) {
+            problems
+                .error(&path.index(index), format!("{percent} is not a threshold in percent"))
+                .suggest("write a number from 1 to 1000");
+        }
+        if raw.iter().take(index).any(|earlier| earlier == percent) {
+            problems
+                .error(&path.index(index), format!("the threshold {percent} is there twice"))
+                .suggest("write it once");
+        }
+    }
+    let mut thresholds = raw.to_vec();
+    thresholds.sort_unstable();
+    thresholds
 }
 
 fn compile_zone(raw: &RawQuota, path: &KeyPath, problems: &mut Problems) -> TimeZone {

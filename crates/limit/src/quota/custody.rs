@@ -14,6 +14,9 @@ use super::{Quota, Quotas};
 /// The topic under which changes are written down.
 pub const TOPIC: &str = "quotas";
 
+/// More than any holder has.
+const LONGEST_HOLDER: usize = 4096;
+
 /// What a holder has used of a quota in the present period.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Usage {
@@ -47,6 +50,9 @@ pub enum QuotaError {
         /// The holder.
         holder: String,
     },
+    /// A text that is no holder: such a row would never be found.
+    #[error("a holder is written as `quota show` shows it, such as `method=partners,key=acme`")]
+    BadHolder,
     /// Quotas without a database, or a moment that no calendar reckons with.
     #[error("quotas cannot be counted")]
     NotCountable,
@@ -160,6 +166,9 @@ impl Quotas {
     /// [`QuotaError`].
     pub async fn consume(&self, name: &str, holder: &str, amount: u64, act: &Act) -> Result<(), QuotaError> {
         let (quota, database) = self.kept(name)?;
+        if holder.is_empty() || holder.len() > LONGEST_HOLDER || !holder.bytes().all(|it| it.is_ascii_graphic()) {
+            return Err(QuotaError::BadHolder);
+        }
         let term = quota.term(act.now).ok_or(QuotaError::NotCountable)?;
         let key = RowKey {
             quota: Arc::clone(&quota.terms.name),
@@ -170,10 +179,11 @@ impl Quotas {
         let sum = Sum { amount: whole(amount), terms, previous: milliseconds(term.previous) };
         let (notes, now) = (note(act, "consumed", name, holder).statements(TOPIC), act.now);
         let done = database.transaction(move |mut transaction| async move {
+            // The row first and then the note, as gateways do it: whoever holds the one never waits for the other.
+            book::add(&mut transaction, &key, &sum, now).await?;
             for note in notes {
                 transaction.execute(note).await?;
             }
-            book::add(&mut transaction, &key, &sum, now).await?;
             transaction.commit().await
         });
         Ok(done.await?)
@@ -193,8 +203,8 @@ impl Quotas {
         if let Some(amount) = amount {
             query = query.with(whole(amount));
         }
-        let mut queries: Vec<Query> = note(act, action, name, holder).statements(TOPIC).into();
-        queries.push(query.must_change());
+        let mut queries = vec![query.must_change()];
+        queries.extend(note(act, action, name, holder).statements(TOPIC));
         match database.transact(queries).await {
             Ok(_) => Ok(()),
             Err(StoreError::NothingChanged) => Err(unused(name, holder)),

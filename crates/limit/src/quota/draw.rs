@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portcullis_core::{QuotaCount, QuotaStanding};
+use smallvec::SmallVec;
 
 use super::calendar::Term;
 
@@ -15,6 +16,8 @@ pub(crate) struct Terms {
     pub(crate) grace: u64,
     /// How much of what is left over goes to the next period.
     pub(crate) carry_over: u64,
+    /// The thresholds that are told of, in percent, from the lowest to the highest.
+    pub(crate) warn_at: Vec<u16>,
     /// Whether it never refuses.
     pub(crate) watches: bool,
     /// Whether requests pass while the database is not available.
@@ -59,6 +62,8 @@ pub(crate) type Sums = BTreeMap<RowKey, Sum>;
 pub(crate) struct Holding {
     pub(crate) used: i64,
     pub(crate) carried: i64,
+    /// The highest threshold that was told of.
+    pub(crate) warned: u16,
 }
 
 impl Draw {
@@ -83,33 +88,81 @@ impl Draw {
 
 /// Decides about one request: it takes from all its rows, or from none. A row that is not there refuses.
 pub(crate) fn decide(draws: &[Draw], holdings: &mut BTreeMap<RowKey, Holding>) -> QuotaCount {
-    let mut standings: smallvec::SmallVec<[QuotaStanding; 2]> = draws
+    let mut standings: SmallVec<[QuotaStanding; 2]> = draws
         .iter()
         .map(|draw| {
-            let Holding { used, carried } =
-                holdings.get(&draw.row()).copied().unwrap_or(Holding { used: i64::MAX, carried: 0 });
-            let allowance = whole(draw.terms.limit).saturating_add(carried);
-            let after = used.saturating_add(whole(draw.amount));
-            let refused = !draw.watches && after > allowance.saturating_add(whole(draw.terms.grace));
-            QuotaStanding {
-                place: draw.place,
-                used: natural(used),
-                allowance: natural(allowance),
-                over: after > allowance,
-                refused,
-            }
+            let missing = Holding { used: i64::MAX, carried: 0, warned: u16::MAX };
+            draw.standing(holdings.get(&draw.row()).copied().unwrap_or(missing))
         })
         .collect();
-    if !is_granted(&standings) {
-        return QuotaCount::Answered(standings);
-    }
+    let granted = is_granted(&standings);
     for (draw, standing) in draws.iter().zip(&mut standings) {
-        if let Some(holding) = holdings.get_mut(&draw.row()) {
-            holding.used = holding.used.saturating_add(whole(draw.amount));
-            standing.used = natural(holding.used);
+        let Some(holding) = holdings.get_mut(&draw.row()) else { continue };
+        let wanted = holding.used.saturating_add(whole(draw.amount));
+        if granted {
+            holding.used = wanted;
+            standing.used = natural(wanted);
         }
+        // Whoever asks for more than there is has reached the end of it.
+        let toward = if standing.refused { natural(wanted) } else { standing.used };
+        let warn_at = &draw.terms.warn_at;
+        standing.reached = reached(warn_at, toward, standing.allowance);
+        standing.crossed.extend(
+            warn_at.iter().copied().filter(|it| *it > holding.warned && *it <= standing.reached),
+        );
+        holding.warned = holding.warned.max(standing.reached);
     }
     QuotaCount::Answered(standings)
+}
+
+impl Draw {
+    /// How the quota stands before the request, and whether it refuses.
+    fn standing(&self, Holding { used, carried, .. }: Holding) -> QuotaStanding {
+        let allowance = whole(self.terms.limit).saturating_add(carried);
+        let after = used.saturating_add(whole(self.amount));
+        let refused = !self.watches && after > allowance.saturating_add(whole(self.terms.grace));
+        QuotaStanding {
+            place: self.place,
+            used: natural(used),
+            allowance: natural(allowance),
+            over: after > allowance,
+            refused,
+            reached: 0,
+            crossed: SmallVec::new(),
+        }
+    }
+}
+
+/// The highest of the thresholds that is reached.
+fn reached(warn_at: &[u16], used: u64, allowance: u64) -> u16 {
+    let is_reached = |percent: &&u16| {
+        u128::from(used) * 100 >= u128::from(**percent) * u128::from(allowance)
+    };
+    warn_at.iter().take_while(is_reached).last().copied().unwrap_or(0)
+}
+
+/// A threshold that a request was the first to reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Crossing {
+    /// The quota.
+    pub quota: Arc<str>,
+    /// Whose.
+    pub holder: Arc<str>,
+    /// The threshold.
+    pub percent: u16,
+}
+
+/// The thresholds that a request was the first to reach.
+pub(crate) fn crossings(draws: &[Draw], count: &QuotaCount) -> Vec<Crossing> {
+    let QuotaCount::Answered(standings) = count else { return Vec::new() };
+    let crossed = draws.iter().zip(standings).flat_map(|(draw, standing)| {
+        standing.crossed.iter().map(|percent| Crossing {
+            quota: Arc::clone(&draw.terms.name),
+            holder: Arc::clone(&draw.holder),
+            percent: *percent,
+        })
+    });
+    crossed.collect()
 }
 
 /// Whether all quotas let the request pass.

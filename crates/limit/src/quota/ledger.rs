@@ -17,7 +17,7 @@ use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 use super::book::{self, Batch};
-use super::draw::{Draw, Sum, Sums, decide, is_granted};
+use super::draw::{Crossing, Draw, Sum, Sums, crossings, decide, is_granted};
 
 /// The most requests in one transaction.
 const MOST_TOGETHER: usize = 256;
@@ -96,6 +96,12 @@ impl QuotaAsk {
         let waiting = Waiting { draws: Arc::clone(&self.draws), now: self.now, answer };
         self.ledger.take_in(waiting);
         answered.await.unwrap_or(QuotaCount::Unanswered { passes: false })
+    }
+
+    /// The thresholds that the request was the first to reach, by what came of it.
+    #[must_use]
+    pub fn crossings(&self, count: &QuotaCount) -> Vec<Crossing> {
+        crossings(&self.draws, count)
     }
 
     /// What would come of it; nothing is counted.

@@ -39,6 +39,10 @@ pub struct RawQuota {
     /// them then ends. A period without any request leaves nothing over. Default: 0.
     #[serde(default)]
     pub carry_over: u64,
+    /// Thresholds in percent of what there is, such as `[50, 80, 100]`. The first request of a holder in a period to reach one is
+    /// an event, on the record of every gateway and in the metrics; answers then have a `Quota-Warning` field. Default: none.
+    #[serde(default)]
+    pub warn_at: Vec<u16>,
     /// `shadow` makes it a soft quota: it counts and records, and never refuses.
     #[serde(default)]
     pub mode: LimitMode,

@@ -264,6 +264,69 @@ fn periods_begin_where_the_time_zone_and_the_anchor_say() {
     });
 }
 
+/// Each once in a period, however many gateways there are, and on the record with what reached it.
+#[test]
+fn a_threshold_is_told_once_in_a_period() {
+    on_both(|make| {
+        let database = make();
+        let raw = json!([{
+            "name": "monthly", "key": ["api_key"], "limit": 4, "period": "month", "warn_at": [100, 50, 80]
+        }]);
+        let gateways = [quotas(raw.clone(), &database), quotas(raw, &make())];
+        let told = |asking: &QuotaAsk, count: &QuotaCount| -> Vec<u16> {
+            asking.crossings(count).iter().map(|crossing| crossing.percent).collect()
+        };
+        run(async {
+            let id = gateways[0].by_name("monthly").unwrap();
+            let mut seen = Vec::new();
+            for (number, moment) in [NOW, NOW, NOW, NOW, NOW, NOW, "2026-12-01T00:00:00Z"].iter().enumerate() {
+                let gateway = &gateways[number % 2];
+                let principal = Principal::new(PrincipalKind::ApiKey, "a", "partners");
+                let address = std::net::IpAddr::from([192, 0, 2, 1]);
+                let principal = Some(&principal);
+                let (route, service, headers, parameters) = ("a", "b", None, (&[][..], &[][..]));
+                let subject = Subject { principal, address, route, service, headers, parameters };
+                let asking = gateway.ask(&[id], &subject, false, at(moment)).unwrap().unwrap();
+                let count = asking.count().await;
+                let QuotaCount::Answered(standings) = &count else { panic!("unanswered") };
+                seen.push((standings[0].reached, told(&asking, &count)));
+            }
+            assert_eq!(
+                seen,
+                [(0, vec![]), (50, vec![50]), (50, vec![]), (100, vec![80, 100]), (100, vec![]), (100, vec![]), (0, vec![])]
+            );
+            let portcullis_store::News::Changes(changes) = database.changes_after(TOPIC, 0).await.unwrap() else {
+                panic!("there are few");
+            };
+            let subjects: Vec<&str> = changes.iter().map(|change| change.subject.as_str()).collect();
+            let expected = ["50%", "80%", "100%"].map(|it| format!("monthly method=partners,key=a {it}"));
+            assert_eq!(subjects, expected);
+            assert!(changes.iter().all(|change| change.action == "reached" && change.actor == "gateway"));
+        });
+    });
+}
+
+/// With a jump over the end nothing is used up to it, and it is told of all the same.
+#[test]
+fn whoever_asks_for_more_than_there_is_has_reached_the_end() {
+    on_both(|make| {
+        let raw = json!([{
+            "name": "monthly", "key": ["api_key"], "limit": 4, "period": "month", "warn_at": [100]
+        }]);
+        let quotas = quotas(raw, &make());
+        let act = Act { actor: "cli:ann".to_owned(), origin: "cli", now: at(NOW) };
+        run(async {
+            quotas.consume("monthly", "method=partners,key=a", 9, &act).await.unwrap();
+            for _ in 0..2 {
+                let (outcome, states) = ask(&quotas, &["monthly"], "a", at(NOW)).await;
+                assert_eq!((outcome.is_err(), states[0].reached), (true, 100));
+            }
+            quotas.reset("monthly", "method=partners,key=a", &act).await.unwrap();
+            assert_eq!(ask(&quotas, &["monthly"], "a", at(NOW)).await.1[0].reached, 0);
+        });
+    });
+}
+
 #[test]
 fn operators_reset_refund_and_consume_and_it_is_written_down() {
     on_both(|make| {
@@ -279,6 +342,9 @@ fn operators_reset_refund_and_consume_and_it_is_written_down() {
                 quotas.reset("daily", holder, &act).await,
                 Err(QuotaError::Unknown("daily".to_owned()))
             );
+            for bad in ["", "a b", "é"] {
+                assert_eq!(quotas.consume("monthly", bad, 1, &act).await, Err(QuotaError::BadHolder));
+            }
             quotas.consume("monthly", holder, 5, &act).await.unwrap();
             assert!(ask(&quotas, &["monthly"], "a", at(NOW)).await.0.is_err());
             quotas.refund("monthly", holder, 3, &act).await.unwrap();
@@ -411,6 +477,9 @@ fn what_is_not_right_is_told_with_what_would_be() {
         (json!({ "anchor": "2026-01-31T06:00+01:00" }), "is no day"),
         (json!({ "grace": 1_000_000_000_000_000_u64 }), "is too many"),
         (json!({ "grace": 1, "mode": "shadow" }), "nothing to be gracious about"),
+        (json!({ "warn_at": [0] }), "0 is not a threshold"),
+        (json!({ "warn_at": [80, 80] }), "is there twice"),
+        (json!({ "warn_at": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11] }), "more than anybody reads of"),
         (json!({ "on_failure": "allow" }), "requests pass without an end"),
         (json!({ "ipv6_prefix": 64 }), "no address that the prefix"),
     ] {

@@ -1,6 +1,7 @@
 //! The counters as text for Prometheus.
 
 use std::fmt::Write;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use portcullis_core::Decision;
@@ -167,6 +168,15 @@ impl Page {
             self.family(name, kind, help);
             self.sample(name, &[], value);
         }
+        let reached = process.quotas_reached.lock().unwrap_or_else(PoisonError::into_inner);
+        if !reached.is_empty() {
+            let name = "portcullis_quota_thresholds_total";
+            self.family(name, "counter", "How often a threshold of a quota was reached.");
+            for ((quota, percent), count) in &*reached {
+                self.sample(name, &[("quota", quota.as_str()), ("percent", &percent.to_string())], count);
+            }
+        }
+        drop(reached);
         if let Some(store) = process.store.get() {
             self.store(store);
         }

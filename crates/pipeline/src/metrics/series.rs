@@ -1,6 +1,7 @@
 //! What is counted, and how it is kept.
 
-use std::sync::OnceLock;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -156,4 +157,6 @@ pub(super) struct ProcessSeries {
     pub(super) key_sets_missing: Count,
     pub(super) config_generation: Count,
     pub(super) config_reload_failures: Count,
+    /// By quota and percent; only what was reached.
+    pub(super) quotas_reached: Mutex<BTreeMap<(String, u16), u64>>,
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use portcullis_authn::api_key::{self, GeneratedKey};
 use portcullis_testkit::echo::Upstream;
 use portcullis_testkit::gateway::Gateway;
+use portcullis_testkit::PATIENCE;
 use portcullis_testkit::postgres;
 use portcullis_testkit::raw::{self, Connection, Response};
 use serde_json::{Value, json};
@@ -14,6 +15,7 @@ use tempfile::TempDir;
 
 use super::refusal;
 use crate::common::{BINARY, Config, plain, setup};
+use crate::operators::{OPERATORS, ops, viewer};
 
 /// Runs a test over SQLite and, if there is a server, over PostgreSQL.
 fn on_both(test: impl Fn(&str)) {
@@ -175,6 +177,69 @@ fn a_reload_counts_on_and_takes_the_new_limit() {
         gateway.hang_up();
         let _ = gateway.wait_for_event("reloaded", 0);
         assert_eq!([0; 2].map(|_| get(&gateway).status), [200, 429]);
+    });
+}
+
+/// A threshold is an event, on the record and in the metrics, and answers tell of it.
+#[test]
+fn thresholds_are_told_to_operators_once_and_to_callers_always() {
+    on_both(|database| {
+        let upstream = Upstream::start();
+        let gateway = started(&config(&upstream, database, "key: [global], limit: 4, warn_at: [50, 100]"));
+        let warnings = [0; 5].map(|_| get(&gateway).header("quota-warning").unwrap_or_default());
+        let (half, all) = ("\"yearly\";reached=50", "\"yearly\";reached=100");
+        assert_eq!(warnings, ["", half, half, all, all]);
+        let events: Vec<Value> = (0..2).map(|skip| gateway.wait_for_event("quota_reached", skip)).collect();
+        assert_eq!(events[0], json!({ "event": "quota_reached", "quota": "yearly", "holder": "all", "percent": 50 }));
+        assert_eq!(events[1]["percent"], 100);
+        let metrics = raw::get(gateway.address("admin"), "/metrics", "").text();
+        for percent in [50, 100] {
+            let line =
+                format!("portcullis_quota_thresholds_total{{quota=\"yearly\",percent=\"{percent}\"}} 1\n");
+            assert!(metrics.contains(&line), "{metrics}");
+        }
+        let begun = std::time::Instant::now();
+        let recorded = || {
+            let changes = gateway.audit().into_iter().filter(|record| record["event.name"] == "change");
+            changes.map(|record| record["change.subject"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        while recorded() != ["yearly all 50%", "yearly all 100%"] {
+            assert!(begun.elapsed() < PATIENCE, "{:?}", recorded());
+        }
+    });
+}
+
+#[test]
+fn operators_look_and_change_by_the_admin_api() {
+    on_both(|database| {
+        let upstream = Upstream::start();
+        let config = config(&upstream, database, "key: [global], limit: 3")
+            .section("admin", format!("{{ address: \"127.0.0.1:0\", operators: {} }}", *OPERATORS));
+        let gateway = started(&config);
+        let (ops, viewer) = (ops(&gateway), viewer(&gateway));
+        assert_eq!(viewer.get("/v1/quotas").json(), json!({ "quotas": ["yearly"] }));
+        assert_eq!(viewer.get("/v1/quotas/yearly/usage").json(), json!({ "usage": [] }));
+        assert_eq!([0; 4].map(|_| get(&gateway).status), [200, 200, 200, 429]);
+        let usage = viewer.get("/v1/quotas/yearly/usage").json();
+        assert_eq!((&usage["usage"][0]["holder"], &usage["usage"][0]["used"]), (&json!("all"), &json!(3)));
+        let all = |amount: u64| json!({ "holder": "all", "amount": amount });
+        assert_eq!(ops.post("/v1/quotas/yearly/refund", &all(2)).json()["used"], 1);
+        assert_eq!(ops.post("/v1/quotas/yearly/consume", &all(1)).json()["used"], 2);
+        assert_eq!([0; 2].map(|_| get(&gateway).status), [200, 429]);
+        assert_eq!(ops.post("/v1/quotas/yearly/reset", &json!({ "holder": "all" })).json()["used"], 0);
+        assert_eq!(get(&gateway).status, 200);
+        let none = json!({ "holder": "none", "amount": 1 });
+        for (answer, expected) in [
+            (viewer.post("/v1/quotas/yearly/refund", &all(1)), (403, "forbidden")),
+            (ops.post("/v1/quotas/monthly/refund", &all(1)), (404, "not_found")),
+            (ops.post("/v1/quotas/yearly/refund", &none), (404, "not_found")),
+            (ops.post("/v1/quotas/yearly/refund", &all(0)), (400, "invalid")),
+            (ops.post("/v1/quotas/yearly/consume", &json!({ "holder": "a b", "amount": 1 })), (400, "invalid")),
+            (ops.get("/v1/quotas/yearly/refund"), (405, "method_not_allowed")),
+            (ops.get("/v1/quotas/monthly/usage"), (404, "not_found")),
+        ] {
+            assert_eq!(refusal(&answer), (expected.0, expected.1.to_owned()));
+        }
     });
 }
 
