@@ -30,7 +30,9 @@ pub use files::ConfigFolder;
 pub use hash::{Digest, KeyedHash};
 pub use head::{Head, Peer};
 pub use name_sieve::NameSieve;
-pub use notes::{Challenge, LimitState, Notes, QuotaCount, QuotaStanding, RequestId, SharedCount, Verdict};
+pub use notes::{
+    Bill, Challenge, LimitState, Notes, QuotaCount, QuotaStanding, RequestId, SharedCount, Verdict,
+};
 pub use obstacle::Obstacle;
 pub use principal::{Principal, PrincipalKind};
 pub use problem::{KeyPath, Problem, Problems};

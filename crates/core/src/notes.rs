@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{HeaderName, StatusCode};
 use smallvec::SmallVec;
 
 use crate::{Principal, Reason, RouteId, ScanAnswer, ScanNotes, StageId, Timestamp};
@@ -161,6 +161,15 @@ pub struct QuotaStanding {
     pub crossed: SmallVec<[u16; 2]>,
 }
 
+/// What a request owes to quotas beyond what was taken before it was forwarded.
+pub trait Bill: fmt::Debug + Send + Sync {
+    /// The fields of the service's answer that say what the request cost. They are for the gateway alone.
+    fn cost_fields(&self) -> &[HeaderName];
+
+    /// Settles it, once the exchange is over: with the bytes of both bodies, and what each of the fields said.
+    fn settle(&self, bytes: u64, costs: &[Option<u64>]);
+}
+
 /// What a caller must bring to be let in: becomes `WWW-Authenticate` and the problem document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Challenge {
@@ -199,6 +208,10 @@ pub struct Notes {
     pub shared_count: Option<Box<SharedCount>>,
     /// What was found out about the quotas; taken away by whoever goes on with it.
     pub quota_count: Option<Box<QuotaCount>>,
+    /// What is settled with quotas when the exchange is over.
+    pub bill: Option<Arc<dyn Bill>>,
+    /// What the service said that the request cost, by the fields of the bill.
+    pub costs: SmallVec<[Option<u64>; 1]>,
     /// Policies that determined the authorization, by id.
     pub policies: SmallVec<[Arc<str>; 1]>,
     /// What the caller lacks.
@@ -225,6 +238,8 @@ impl Notes {
             full: None,
             shared_count: None,
             quota_count: None,
+            bill: None,
+            costs: SmallVec::new(),
             policies: SmallVec::new(),
             challenge: None,
             credential_fault: None,

@@ -38,10 +38,10 @@ use draw::{Draw, Terms};
 use ledger::Ledger;
 
 pub use calendar::{Every, NoPeriod};
-pub use draw::Crossing;
 pub use custody::{QuotaError, TOPIC, Usage};
+pub use draw::Crossing;
 pub use ledger::QuotaAsk;
-pub use raw::{OnFailure, RawQuota};
+pub use raw::{OnFailure, QuotaUnit, RawCost, RawQuota};
 
 /// The quotas of a configuration.
 #[derive(Debug)]
@@ -90,6 +90,12 @@ impl Quotas {
         self.quotas.iter().map(|quota| &*quota.terms.name)
     }
 
+    /// Waits until what is owed is in the database, for as long as `patience` lasts or until the database is lost. Whether it is.
+    #[must_use]
+    pub fn wait_until_settled(&self, patience: Duration) -> bool {
+        self.ledger.as_ref().is_none_or(|ledger| ledger.wait_until_settled(patience))
+    }
+
     /// What the database must be asked about a request; nothing if no quota applies to it. If it only `watches`, no quota refuses.
     ///
     /// # Errors
@@ -111,7 +117,8 @@ impl Quotas {
             let term = quota.term(now).ok_or(Refused::NotCountable)?;
             let terms = Arc::clone(&quota.terms);
             let watches = watches || terms.watches;
-            draws.push(Draw { place: id.0, terms, holder: holder.into(), term, watches, amount: 1 });
+            let amount = terms.measure.ahead();
+            draws.push(Draw { place: id.0, terms, holder: holder.into(), term, watches, amount });
         }
         if draws.is_empty() {
             return Ok(None);

@@ -108,9 +108,16 @@ impl Entry {
         });
         let status = self.status.map_or(Reason::ClientGone.status().as_u16(), |status| status.as_u16());
         snapshot.metrics.record(&self.notes, denial, status, duration);
+        if let Some(bill) = &self.notes.bill {
+            bill.settle(self.request_bytes().saturating_add(self.bytes_out), &self.notes.costs);
+        }
         if snapshot.audit.is_on() {
             self.write(denial, duration);
         }
+    }
+
+    fn request_bytes(&self) -> u64 {
+        self.request_body.as_ref().map_or(0, |progress| progress.bytes.get())
     }
 
     fn write(&self, denial: Option<Denial>, duration: Duration) {
@@ -135,7 +142,7 @@ impl Entry {
             upstream: target.map_or("", TargetAddress::as_str),
             duration,
             upstream_duration: self.upstream_duration,
-            request_bytes: self.request_body.as_ref().map_or(0, |progress| progress.bytes.get()),
+            request_bytes: self.request_bytes(),
             response_bytes: self.bytes_out,
             generation: snapshot.generation,
             ..Record::of(Event::Request, &self.notes)

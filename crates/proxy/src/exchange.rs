@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::ORIGIN;
-use http::{HeaderValue, Method, Request, Response, StatusCode, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, request};
 use hyper::body::{Body, Incoming};
 use portcullis_core::{
     ClientCertificate, Clock, Denial, Head, Notes, PrincipalKind, Reason, StageId, SystemClock, Verdict,
@@ -371,6 +371,20 @@ impl Asker {
     }
 }
 
+/// Takes out what the service says that the request cost. A field that is there twice or is no number says nothing.
+fn take_costs(notes: &mut Notes, headers: &mut HeaderMap) {
+    let Some(bill) = &notes.bill else { return };
+    let said = |name: &HeaderName| {
+        let mut values = headers.get_all(name).iter();
+        let value = values.next().filter(|_| values.next().is_none())?;
+        value.to_str().ok()?.trim().parse().ok()
+    };
+    notes.costs = bill.cost_fields().iter().map(said).collect();
+    for name in bill.cost_fields() {
+        headers.remove(name);
+    }
+}
+
 /// Hardens the service's answer and hands its body on. A connection that no body comes from is given back.
 fn finish(
     client: &Client,
@@ -381,6 +395,7 @@ fn finish(
     asker: &Asker,
 ) -> (Response<ResponseBody>, Option<Lease>) {
     let Answer { mut head, body } = answer;
+    take_costs(&mut account.notes, &mut head.headers);
     let redactor = match redactor_for(route, &mut head.headers) {
         Ok(redactor) => redactor,
         Err(reason) => {

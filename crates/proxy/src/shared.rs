@@ -218,6 +218,7 @@ impl Worker {
                     snapshot.metrics.quota_reached(&crossing.quota, crossing.percent);
                     self.shared.reporter.tell(Event::QuotaReached(crossing));
                 }
+                notes.bill = ask.bill(&count);
                 notes.quota_count = Some(Box::new(count));
             }
             Need::Authentication(portcullis_authn::Need::Keys(source)) => {

@@ -56,6 +56,11 @@ pub(super) fn plan(seen: &Seen) -> Plan {
             answer
         }
         "headers" => telling(),
+        "cost" => {
+            let mut answer = Answer::with_body("text/plain", b"done".to_vec());
+            answer.headers.push(("x-cost", number(&seen.target).to_string()));
+            answer
+        }
         "slow-head" => Answer { held: true, ..Answer::with_body("text/plain", b"at last".to_vec()) },
         "hang-body" => Answer::half_of_ten(vec![Step::Hold, Step::text("67890")]),
         "truncate" => Answer::half_of_ten(vec![Step::Reset]),

@@ -122,8 +122,9 @@ pub(crate) async fn add(
 
 /// Sets what is used in a row that this transaction holds, and what was told of it.
 async fn correct(transaction: &mut Transaction, key: &RowKey, holding: Holding) -> Result<(), StoreError> {
-    let query =
-        Query::new("UPDATE quota_usage SET used = $4, warned = $5 WHERE quota = $1 AND holder = $2 AND period = $3");
+    let query = Query::new(
+        "UPDATE quota_usage SET used = $4, warned = $5 WHERE quota = $1 AND holder = $2 AND period = $3",
+    );
     let query = query.with(&*key.quota).with(&*key.holder).with(key.period);
     let query = query.with(holding.used).with(i64::from(holding.warned));
     transaction.execute(query).await.map(drop)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::HeaderName;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use parking_lot::Mutex;
@@ -9,9 +10,9 @@ use portcullis_core::{KeyPath, Problems};
 use portcullis_store::Database;
 
 use super::calendar::{Calendar, DEFAULT_ANCHOR};
-use super::draw::Terms;
+use super::draw::{Measure, Terms};
 use super::ledger::Ledger;
-use super::raw::{OnFailure, RawQuota};
+use super::raw::{OnFailure, QuotaUnit, RawCost, RawQuota};
 use super::{Quota, Quotas};
 use crate::limits::{compile_key, compile_name};
 use crate::raw::{LimitMode, When};
@@ -97,6 +98,7 @@ fn compile_quota(raw: &RawQuota, path: &KeyPath, problems: &mut Problems) -> Quo
             limit: raw.limit.min(MOST),
             grace: raw.grace.min(MOST),
             carry_over: raw.carry_over.min(MOST),
+            measure: compile_measure(raw, &path.key("cost"), problems),
             warn_at: compile_thresholds(&raw.warn_at, &path.key("warn_at"), problems),
             watches,
             passes_unanswered: raw.on_failure == OnFailure::Allow,
@@ -109,6 +111,42 @@ fn compile_quota(raw: &RawQuota, path: &KeyPath, problems: &mut Problems) -> Quo
         },
         exempt: raw.exempt.clone(),
         current: Mutex::default(),
+    }
+}
+
+fn compile_measure(raw: &RawQuota, path: &KeyPath, problems: &mut Problems) -> Measure {
+    if raw.unit != QuotaUnit::Cost && raw.cost.is_some() {
+        problems
+            .error(path, "`cost` says nothing about a quota of another unit")
+            .suggest("write `unit: cost`, or remove it");
+    }
+    match raw.unit {
+        QuotaUnit::Requests => Measure::Requests,
+        QuotaUnit::Bytes => Measure::Bytes,
+        QuotaUnit::Cost => {
+            let RawCost { request, header } = raw.cost.clone().unwrap_or_default();
+            if request > raw.limit {
+                problems
+                    .error(
+                        &path.key("request"),
+                        format!("no request could cost {request} of a limit of {}", raw.limit),
+                    )
+                    .suggest("write a number up to `limit`");
+            }
+            let field = header.and_then(|name| {
+                let field = HeaderName::try_from(&name);
+                if field.is_err() {
+                    problems
+                        .error(
+                            &path.key("header"),
+                            format!("`{}` is no name of a field", name.escape_debug()),
+                        )
+                        .suggest("write a name such as `X-Cost`");
+                }
+                field.ok()
+            });
+            Measure::Cost { ahead: request.min(MOST), field }
+        }
     }
 }
 

@@ -166,7 +166,10 @@ impl Quotas {
     /// [`QuotaError`].
     pub async fn consume(&self, name: &str, holder: &str, amount: u64, act: &Act) -> Result<(), QuotaError> {
         let (quota, database) = self.kept(name)?;
-        if holder.is_empty() || holder.len() > LONGEST_HOLDER || !holder.bytes().all(|it| it.is_ascii_graphic()) {
+        if holder.is_empty()
+            || holder.len() > LONGEST_HOLDER
+            || !holder.bytes().all(|it| it.is_ascii_graphic())
+        {
             return Err(QuotaError::BadHolder);
         }
         let term = quota.term(act.now).ok_or(QuotaError::NotCountable)?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use http::HeaderName;
 use portcullis_core::{QuotaCount, QuotaStanding};
 use smallvec::SmallVec;
 
@@ -16,6 +17,7 @@ pub(crate) struct Terms {
     pub(crate) grace: u64,
     /// How much of what is left over goes to the next period.
     pub(crate) carry_over: u64,
+    pub(crate) measure: Measure,
     /// The thresholds that are told of, in percent, from the lowest to the highest.
     pub(crate) warn_at: Vec<u16>,
     /// Whether it never refuses.
@@ -34,6 +36,28 @@ pub(crate) struct Draw {
     /// Whether it passes, whatever is left.
     pub(crate) watches: bool,
     pub(crate) amount: u64,
+}
+
+/// What a quota counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Measure {
+    /// Each request as one.
+    Requests,
+    /// The bytes of both bodies, at the end of the exchange.
+    Bytes,
+    /// So much ahead, and in the end what the service says in this field of its answer, if it says something.
+    Cost { ahead: u64, field: Option<HeaderName> },
+}
+
+impl Measure {
+    /// What is taken before a request is forwarded.
+    pub(crate) const fn ahead(&self) -> u64 {
+        match self {
+            Self::Requests => 1,
+            Self::Bytes => 0,
+            Self::Cost { ahead, .. } => *ahead,
+        }
+    }
 }
 
 /// Names one row: ordered, so that all gateways lock rows in one order and none waits for another in a circle.
@@ -75,14 +99,27 @@ impl Draw {
         }
     }
 
+    /// The field of the service's answer that says what a request cost.
+    pub(crate) fn cost_field(&self) -> Option<&HeaderName> {
+        match &self.terms.measure {
+            Measure::Cost { field, .. } => field.as_ref(),
+            Measure::Requests | Measure::Bytes => None,
+        }
+    }
+
     /// Adds `times` of what this takes.
     pub(crate) fn add_to(&self, sums: &mut Sums, times: i64) {
+        self.add(sums, whole(self.amount).saturating_mul(times));
+    }
+
+    /// Adds `amount`.
+    pub(crate) fn add(&self, sums: &mut Sums, amount: i64) {
         let sum = sums.entry(self.row()).or_insert_with(|| Sum {
             amount: 0,
             terms: Arc::clone(&self.terms),
             previous: super::book::milliseconds(self.term.previous),
         });
-        sum.amount = sum.amount.saturating_add(whole(self.amount).saturating_mul(times));
+        sum.amount = sum.amount.saturating_add(amount);
     }
 }
 
@@ -104,12 +141,12 @@ pub(crate) fn decide(draws: &[Draw], holdings: &mut BTreeMap<RowKey, Holding>) -
             standing.used = natural(wanted);
         }
         // Whoever asks for more than there is has reached the end of it.
-        let toward = if standing.refused { natural(wanted) } else { standing.used };
+        let toward = if standing.refused { standing.used.max(standing.allowance) } else { standing.used };
         let warn_at = &draw.terms.warn_at;
         standing.reached = reached(warn_at, toward, standing.allowance);
-        standing.crossed.extend(
-            warn_at.iter().copied().filter(|it| *it > holding.warned && *it <= standing.reached),
-        );
+        standing
+            .crossed
+            .extend(warn_at.iter().copied().filter(|it| *it > holding.warned && *it <= standing.reached));
         holding.warned = holding.warned.max(standing.reached);
     }
     QuotaCount::Answered(standings)
@@ -119,13 +156,14 @@ impl Draw {
     /// How the quota stands before the request, and whether it refuses.
     fn standing(&self, Holding { used, carried, .. }: Holding) -> QuotaStanding {
         let allowance = whole(self.terms.limit).saturating_add(carried);
-        let after = used.saturating_add(whole(self.amount));
-        let refused = !self.watches && after > allowance.saturating_add(whole(self.terms.grace));
+        // Whoever takes nothing ahead needs that something is left.
+        let wanted = used.saturating_add(whole(self.amount.max(1)));
+        let refused = !self.watches && wanted > allowance.saturating_add(whole(self.terms.grace));
         QuotaStanding {
             place: self.place,
             used: natural(used),
             allowance: natural(allowance),
-            over: after > allowance,
+            over: wanted > allowance,
             refused,
             reached: 0,
             crossed: SmallVec::new(),
@@ -135,9 +173,7 @@ impl Draw {
 
 /// The highest of the thresholds that is reached.
 fn reached(warn_at: &[u16], used: u64, allowance: u64) -> u16 {
-    let is_reached = |percent: &&u16| {
-        u128::from(used) * 100 >= u128::from(**percent) * u128::from(allowance)
-    };
+    let is_reached = |percent: &&u16| u128::from(used) * 100 >= u128::from(**percent) * u128::from(allowance);
     warn_at.iter().take_while(is_reached).last().copied().unwrap_or(0)
 }
 

@@ -10,14 +10,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use http::HeaderName;
 use parking_lot::Mutex;
-use portcullis_core::{QuotaCount, Timestamp};
+use portcullis_core::{Bill, QuotaCount, Timestamp};
 use portcullis_store::{Database, Query, StoreError};
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 use super::book::{self, Batch};
-use super::draw::{Crossing, Draw, Sum, Sums, crossings, decide, is_granted};
+use super::draw::{Crossing, Draw, Measure, Sum, Sums, crossings, decide, is_granted, whole};
 
 /// The most requests in one transaction.
 const MOST_TOGETHER: usize = 256;
@@ -104,6 +105,26 @@ impl QuotaAsk {
         crossings(&self.draws, count)
     }
 
+    /// What is left to be settled when the exchange is over, of a request that passes.
+    #[must_use]
+    pub fn bill(&self, count: &QuotaCount) -> Option<Arc<dyn Bill>> {
+        let passes = match count {
+            QuotaCount::Answered(standings) => is_granted(standings),
+            QuotaCount::Unanswered { passes } => *passes,
+        };
+        let is_open = |draw: &&Draw| match &draw.terms.measure {
+            Measure::Requests => false,
+            Measure::Bytes => true,
+            Measure::Cost { field, .. } => field.is_some(),
+        };
+        let draws: Vec<Draw> = self.draws.iter().filter(is_open).cloned().collect();
+        if !passes || draws.is_empty() {
+            return None;
+        }
+        let fields = draws.iter().filter_map(|draw| draw.cost_field().cloned()).collect();
+        Some(Arc::new(OpenBill { ledger: Arc::clone(&self.ledger), draws, fields }))
+    }
+
     /// What would come of it; nothing is counted.
     pub async fn rehearse(&self) -> QuotaCount {
         let mut holdings = std::collections::BTreeMap::new();
@@ -116,6 +137,41 @@ impl QuotaAsk {
         decide(&self.draws, &mut holdings)
     }
 }
+
+/// What a request that passed has yet to settle.
+#[derive(Debug)]
+struct OpenBill {
+    ledger: Arc<Ledger>,
+    draws: Vec<Draw>,
+    /// Of the draws that have one, in their order.
+    fields: Vec<HeaderName>,
+}
+
+impl Bill for OpenBill {
+    fn cost_fields(&self) -> &[HeaderName] {
+        &self.fields
+    }
+
+    fn settle(&self, bytes: u64, costs: &[Option<u64>]) {
+        let mut costs = costs.iter();
+        let mut owed = Sums::new();
+        for draw in &self.draws {
+            let total = if draw.cost_field().is_some() {
+                costs.next().copied().flatten().unwrap_or(draw.amount)
+            } else {
+                bytes
+            };
+            let missing = whole(total.min(MOST_SETTLED)).saturating_sub(whole(draw.amount));
+            if missing != 0 {
+                draw.add(&mut owed, missing);
+            }
+        }
+        self.ledger.settle(&owed);
+    }
+}
+
+/// The most that one exchange settles: a mistake of a service must not use up more than a quota can have.
+const MOST_SETTLED: u64 = 999_999_999_999_999;
 
 /// Whether a request passes that cannot be counted now.
 fn passes_unanswered(draws: &[Draw]) -> bool {
@@ -152,6 +208,27 @@ impl Ledger {
         queue.waiting.push(waiting);
         drop(queue);
         self.see_to(true);
+    }
+
+    /// Adds what is owed, whatever is left: with the next transaction.
+    fn settle(self: &Arc<Self>, owed: &Sums) {
+        if owed.is_empty() {
+            return;
+        }
+        self.queue.lock().owe_sums(owed);
+        self.see_to(true);
+    }
+
+    /// Waits until everything is written, or the database is lost, for as long as `patience` lasts. Whether it is.
+    pub(crate) fn wait_until_settled(&self, patience: Duration) -> bool {
+        let begun = std::time::Instant::now();
+        loop {
+            let is_settled = !self.queue.lock().is_worked_on;
+            if is_settled || self.is_lost.load(Ordering::Acquire) || begun.elapsed() >= patience {
+                return is_settled;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Has a task work on the queue, unless there is one.
@@ -336,9 +413,12 @@ impl Queue {
         passes
     }
 
-    /// Nothing of this batch has happened: remembers what must.
-    fn owe_again(&mut self, batch: &Batch, passed: &[bool]) {
-        for (key, Sum { amount, terms, previous }) in &batch.owed {
+    /// Remembers what is to be added. Beyond what there is room for nothing is.
+    fn owe_sums(&mut self, owed: &Sums) {
+        for (key, Sum { amount, terms, previous }) in owed {
+            if self.owed.len() >= MOST_OWED && !self.owed.contains_key(key) {
+                continue;
+            }
             let sum = self.owed.entry(key.clone()).or_insert_with(|| Sum {
                 amount: 0,
                 terms: Arc::clone(terms),
@@ -346,6 +426,11 @@ impl Queue {
             });
             sum.amount = sum.amount.saturating_add(*amount);
         }
+    }
+
+    /// Nothing of this batch has happened: remembers what must.
+    fn owe_again(&mut self, batch: &Batch, passed: &[bool]) {
+        self.owe_sums(&batch.owed);
         for (draws, _) in batch.requests.iter().zip(passed).filter(|(_, passed)| **passed) {
             draws.iter().for_each(|draw| draw.add_to(&mut self.owed, 1));
         }

@@ -279,7 +279,8 @@ fn a_threshold_is_told_once_in_a_period() {
         run(async {
             let id = gateways[0].by_name("monthly").unwrap();
             let mut seen = Vec::new();
-            for (number, moment) in [NOW, NOW, NOW, NOW, NOW, NOW, "2026-12-01T00:00:00Z"].iter().enumerate() {
+            for (number, moment) in [NOW, NOW, NOW, NOW, NOW, NOW, "2026-12-01T00:00:00Z"].iter().enumerate()
+            {
                 let gateway = &gateways[number % 2];
                 let principal = Principal::new(PrincipalKind::ApiKey, "a", "partners");
                 let address = std::net::IpAddr::from([192, 0, 2, 1]);
@@ -293,9 +294,18 @@ fn a_threshold_is_told_once_in_a_period() {
             }
             assert_eq!(
                 seen,
-                [(0, vec![]), (50, vec![50]), (50, vec![]), (100, vec![80, 100]), (100, vec![]), (100, vec![]), (0, vec![])]
+                [
+                    (0, vec![]),
+                    (50, vec![50]),
+                    (50, vec![]),
+                    (100, vec![80, 100]),
+                    (100, vec![]),
+                    (100, vec![]),
+                    (0, vec![])
+                ]
             );
-            let portcullis_store::News::Changes(changes) = database.changes_after(TOPIC, 0).await.unwrap() else {
+            let portcullis_store::News::Changes(changes) = database.changes_after(TOPIC, 0).await.unwrap()
+            else {
                 panic!("there are few");
             };
             let subjects: Vec<&str> = changes.iter().map(|change| change.subject.as_str()).collect();
@@ -323,6 +333,64 @@ fn whoever_asks_for_more_than_there_is_has_reached_the_end() {
             }
             quotas.reset("monthly", "method=partners,key=a", &act).await.unwrap();
             assert_eq!(ask(&quotas, &["monthly"], "a", at(NOW)).await.1[0].reached, 0);
+        });
+    });
+}
+
+/// A bill that cannot be paid at once is paid when the database is back, and more than one at a time.
+#[test]
+fn what_is_owed_is_added_when_it_is_known() {
+    on_both(|make| {
+        let database = make();
+        let quotas = quotas(
+            json!([
+                { "name": "bytes", "key": ["global"], "limit": 100, "period": "month", "unit": "bytes" },
+                { "name": "cost", "key": ["global"], "limit": 9, "period": "month", "unit": "cost",
+                  "cost": { "request": 3, "header": "x-cost" } },
+            ]),
+            &database,
+        );
+        let ids = ["bytes", "cost"].map(|name| quotas.by_name(name).unwrap());
+        let address = std::net::IpAddr::from([192, 0, 2, 1]);
+        let subject = Subject {
+            principal: None,
+            address,
+            route: "a",
+            service: "b",
+            headers: None,
+            parameters: (&[], &[]),
+        };
+        let used = async || {
+            let mut used = Vec::new();
+            for name in ["bytes", "cost"] {
+                used.push(quotas.usage_of(name, "all", at(NOW)).await.map_or(0, |usage| usage.used));
+            }
+            used
+        };
+        run(async {
+            let mut bills = Vec::new();
+            for _ in 0..2 {
+                let asking = quotas.ask(&ids, &subject, false, at(NOW)).unwrap().unwrap();
+                let count = asking.count().await;
+                bills.push(asking.bill(&count).unwrap());
+            }
+            assert_eq!(used().await, [0, 6]);
+            assert_eq!(bills[0].cost_fields(), ["x-cost"]);
+            bills[0].settle(70, &[Some(1)]);
+            assert!(quotas.wait_until_settled(Duration::from_secs(10)));
+            assert_eq!(used().await, [70, 4]);
+            break_off(&database).await;
+            bills[1].settle(70, &[None]);
+            assert!(!quotas.wait_until_settled(Duration::from_secs(10)));
+            mend(&database).await;
+            let begun = std::time::Instant::now();
+            while used().await != [140, 4] {
+                assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", used().await);
+            }
+            let asking = quotas.ask(&ids, &subject, false, at(NOW)).unwrap().unwrap();
+            let count = asking.count().await;
+            assert!(asking.bill(&count).is_none(), "what is refused owes nothing");
+            assert_eq!(used().await, [140, 4]);
         });
     });
 }
@@ -477,6 +545,9 @@ fn what_is_not_right_is_told_with_what_would_be() {
         (json!({ "anchor": "2026-01-31T06:00+01:00" }), "is no day"),
         (json!({ "grace": 1_000_000_000_000_000_u64 }), "is too many"),
         (json!({ "grace": 1, "mode": "shadow" }), "nothing to be gracious about"),
+        (json!({ "cost": {} }), "another unit"),
+        (json!({ "unit": "cost", "cost": { "request": 2 } }), "could cost 2 of a limit of 1"),
+        (json!({ "unit": "cost", "cost": { "header": "x y" } }), "no name of a field"),
         (json!({ "warn_at": [0] }), "0 is not a threshold"),
         (json!({ "warn_at": [80, 80] }), "is there twice"),
         (json!({ "warn_at": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11] }), "more than anybody reads of"),

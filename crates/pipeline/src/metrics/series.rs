@@ -1,8 +1,8 @@
 //! What is counted, and how it is kept.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use portcullis_core::{Decision, Denial, Reason, StageId};

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use portcullis_admin::api::{self, ApiRequest};
@@ -53,6 +54,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     running.stop();
     Ok(ExitCode::SUCCESS)
 }
+
+/// How long the end waits for the database to take what is settled with quotas.
+const SETTLED_WITHIN: Duration = Duration::from_secs(5);
 
 /// A gateway with its operator's listener.
 pub(crate) struct Running {
@@ -140,7 +144,11 @@ impl Running {
     /// Lets what is under way finish and ends.
     pub(crate) fn stop(self) {
         event("draining", json!({}));
+        let snapshot = self.gateway.snapshot();
         self.gateway.drain();
+        if !snapshot.quotas.wait_until_settled(SETTLED_WITHIN) {
+            event("quotas_unsettled", json!({}));
+        }
         drop((self.operator, self.pid_file));
         event("stopped", json!({}));
     }

@@ -12,6 +12,7 @@ fn terms(passes_unanswered: bool) -> Arc<Terms> {
         limit: 9,
         grace: 0,
         carry_over: 0,
+        measure: Measure::Requests,
         warn_at: Vec::new(),
         watches: false,
         passes_unanswered,

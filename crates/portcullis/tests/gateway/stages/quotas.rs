@@ -5,9 +5,9 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use portcullis_authn::api_key::{self, GeneratedKey};
+use portcullis_testkit::PATIENCE;
 use portcullis_testkit::echo::Upstream;
 use portcullis_testkit::gateway::Gateway;
-use portcullis_testkit::PATIENCE;
 use portcullis_testkit::postgres;
 use portcullis_testkit::raw::{self, Connection, Response};
 use serde_json::{Value, json};
@@ -190,7 +190,10 @@ fn thresholds_are_told_to_operators_once_and_to_callers_always() {
         let (half, all) = ("\"yearly\";reached=50", "\"yearly\";reached=100");
         assert_eq!(warnings, ["", half, half, all, all]);
         let events: Vec<Value> = (0..2).map(|skip| gateway.wait_for_event("quota_reached", skip)).collect();
-        assert_eq!(events[0], json!({ "event": "quota_reached", "quota": "yearly", "holder": "all", "percent": 50 }));
+        assert_eq!(
+            events[0],
+            json!({ "event": "quota_reached", "quota": "yearly", "holder": "all", "percent": 50 })
+        );
         assert_eq!(events[1]["percent"], 100);
         let metrics = raw::get(gateway.address("admin"), "/metrics", "").text();
         for percent in [50, 100] {
@@ -234,12 +237,68 @@ fn operators_look_and_change_by_the_admin_api() {
             (ops.post("/v1/quotas/monthly/refund", &all(1)), (404, "not_found")),
             (ops.post("/v1/quotas/yearly/refund", &none), (404, "not_found")),
             (ops.post("/v1/quotas/yearly/refund", &all(0)), (400, "invalid")),
-            (ops.post("/v1/quotas/yearly/consume", &json!({ "holder": "a b", "amount": 1 })), (400, "invalid")),
+            (
+                ops.post("/v1/quotas/yearly/consume", &json!({ "holder": "a b", "amount": 1 })),
+                (400, "invalid"),
+            ),
             (ops.get("/v1/quotas/yearly/refund"), (405, "method_not_allowed")),
             (ops.get("/v1/quotas/monthly/usage"), (404, "not_found")),
         ] {
             assert_eq!(refusal(&answer), (expected.0, expected.1.to_owned()));
         }
+    });
+}
+
+/// Waits until so much is used: what requests took is settled when they have ended.
+fn becomes(gateway: &Gateway, amount: u64) {
+    let begun = std::time::Instant::now();
+    while used(gateway) != amount {
+        assert!(begun.elapsed() < PATIENCE, "{} are used and not {amount}", used(gateway));
+    }
+}
+
+#[test]
+fn bytes_are_counted_when_they_have_passed() {
+    on_both(|database| {
+        let upstream = Upstream::start();
+        let mut gateway = started(&config(&upstream, database, "key: [global], limit: 1000, unit: bytes"));
+        let answer = raw::post(gateway.address("public"), "/reflect", "", &"x".repeat(100));
+        assert_eq!(answer.status, 200);
+        becomes(&gateway, 200);
+        // Something is left, so it passes, however long it is.
+        assert_eq!(raw::get(gateway.address("public"), "/big/900", "").status, 200);
+        becomes(&gateway, 1100);
+        assert_eq!(refusal(&get(&gateway)), (429, "quota_exceeded".to_owned()));
+        assert_eq!(quota(&gateway, &["refund", "yearly", "all", "--amount", "600"])["used"], 500);
+        // The end waits for what is not settled yet.
+        assert_eq!(raw::get(gateway.address("public"), "/big/300", "").status, 200);
+        assert!(gateway.stop().success());
+        assert_eq!(used(&gateway), 800);
+    });
+}
+
+#[test]
+fn a_service_says_what_a_request_cost() {
+    on_both(|database| {
+        let upstream = Upstream::start();
+        let cost = "key: [global], limit: 10, unit: cost, cost: { request: 2, header: X-Cost }";
+        let gateway = started(&config(&upstream, database, cost));
+        let ask = |path: &str| raw::get(gateway.address("public"), path, "");
+        for (path, amount) in [("/cost/5", 5), ("/", 7), ("/cost/0", 7), ("/cost/1", 8), ("/cost/90", 98)] {
+            let answer = ask(path);
+            assert_eq!((answer.status, answer.header("x-cost")), (200, None), "{path}");
+            becomes(&gateway, amount);
+        }
+        assert_eq!(ask("/cost/0").status, 429);
+        assert_eq!(quota(&gateway, &["refund", "yearly", "all", "--amount", "89"])["used"], 9);
+        // One is left, and a request takes two ahead.
+        assert_eq!(ask("/cost/0").status, 429);
+        assert_eq!(quota(&gateway, &["refund", "yearly", "all", "--amount", "1"])["used"], 8);
+        assert_eq!(ask("/cost/0").status, 200);
+        becomes(&gateway, 8);
+        // What no service answered is counted as it was taken ahead.
+        assert_eq!(ask("/close").status, 502);
+        becomes(&gateway, 10);
     });
 }
 
