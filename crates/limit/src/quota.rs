@@ -5,11 +5,13 @@
 //!
 //! - `calendar`: when periods begin and end.
 //! - `holder`: who a quota is counted for, as a text.
+//! - `ask`: what is asked about one request, and what it owes in the end.
 //! - `draw`: what requests take, and the decision about them.
 //! - `book`: what stands in the database, as statements.
 //! - `ledger`: one transaction after the other, and what is known when one has no answer.
 //! - `custody`: what operators do: look, reset, give back, take.
 
+mod ask;
 mod book;
 mod calendar;
 mod compile;
@@ -37,10 +39,10 @@ use calendar::{Calendar, Term};
 use draw::{Draw, Terms};
 use ledger::Ledger;
 
+pub use ask::QuotaAsk;
 pub use calendar::{Every, NoPeriod};
 pub use custody::{QuotaError, TOPIC, Usage};
 pub use draw::Crossing;
-pub use ledger::QuotaAsk;
 pub use raw::{OnFailure, QuotaUnit, RawCost, RawQuota};
 
 /// The quotas of a configuration.

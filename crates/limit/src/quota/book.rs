@@ -1,11 +1,13 @@
 //! What stands in the database about quotas, as statements.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use portcullis_core::{QuotaCount, Timestamp};
 use portcullis_store::{Act, Database, Query, StoreError, Transaction};
 
 use super::TOPIC;
+use super::calendar::Term;
 use super::draw::{Crossing, Draw, Holding, RowKey, Sum, Sums, Terms, crossings, decide, whole};
 
 /// Requests that one transaction counts, and what else it adds.
@@ -14,7 +16,7 @@ pub(crate) struct Batch {
     /// Its place among those of this writer, from 1.
     pub(crate) number: i64,
     pub(crate) now: Timestamp,
-    pub(crate) requests: Vec<std::sync::Arc<[Draw]>>,
+    pub(crate) requests: Vec<Arc<[Draw]>>,
     /// What must be added whatever is left.
     pub(crate) owed: Sums,
 }
@@ -37,11 +39,12 @@ pub(crate) async fn last_batch(
     rows.first().map_or(Ok(0), |row| row.column(0))
 }
 
-/// Counts a batch; it is not committed yet. What came of each request, and whether anything changed.
+/// Counts a batch; it is not committed yet. Quotas that are `full` have no place for holders that are new. What came of each request, and whether anything changed.
 pub(crate) async fn count(
     transaction: &mut Transaction,
     writer: &str,
     batch: &Batch,
+    full: &BTreeMap<Arc<str>, i64>,
 ) -> Result<(Vec<QuotaCount>, bool), StoreError> {
     let mut sums = batch.owed.clone();
     for draw in batch.requests.iter().flat_map(|draws| draws.iter()) {
@@ -51,6 +54,10 @@ pub(crate) async fn count(
     let mut written: BTreeMap<RowKey, Holding> = BTreeMap::new();
     let mut holdings: BTreeMap<RowKey, Holding> = BTreeMap::new();
     for (key, sum) in &sums {
+        // A row that is not there refuses.
+        if full.get(&key.quota) == Some(&key.period) && !is_there(transaction, key).await? {
+            continue;
+        }
         let found = add(transaction, key, sum, batch.now).await?;
         written.insert(key.clone(), found);
         let owed = batch.owed.get(key).map_or(0, |owed| owed.amount);
@@ -130,33 +137,37 @@ async fn correct(transaction: &mut Transaction, key: &RowKey, holding: Holding) 
     transaction.execute(query).await.map(drop)
 }
 
+/// How many holders of a quota there are in a period.
+pub(crate) async fn holders(database: &Database, quota: &str, term: Term) -> Result<i64, StoreError> {
+    let query = Query::new("SELECT COUNT(*) FROM quota_usage WHERE quota = $1 AND period = $2");
+    let rows = database.rows(query.with(quota).with(milliseconds(term.start))).await?;
+    rows.first().map_or(Ok(0), |row| row.column(0))
+}
+
+/// Whether the row is there.
+async fn is_there(transaction: &mut Transaction, key: &RowKey) -> Result<bool, StoreError> {
+    let query = Query::new("SELECT 1 FROM quota_usage WHERE quota = $1 AND holder = $2 AND period = $3");
+    let query = query.with(&*key.quota).with(&*key.holder).with(key.period);
+    Ok(!transaction.rows(query).await?.is_empty())
+}
+
 /// The statements that forget what is older than the periods that are kept, a part at a time.
-pub(crate) fn forgetting(batch: &Batch, writer: &str) -> Vec<Query> {
-    let mut oldest: BTreeMap<&str, i64> = BTreeMap::new();
-    for draw in batch.requests.iter().flat_map(|draws| draws.iter()) {
-        let length = draw.term.end.since(draw.term.start).saturating_mul(KEPT_PERIODS);
-        let first =
-            Timestamp(draw.term.start.0.saturating_sub(u64::try_from(length.as_nanos()).unwrap_or(u64::MAX)));
-        oldest.insert(&draw.terms.name, milliseconds(first));
-    }
-    let mut queries: Vec<Query> = oldest
-        .into_iter()
-        .map(|(quota, first)| {
-            Query::new(
-                "DELETE FROM quota_usage WHERE quota = $1 AND period < $2 AND holder IN \
-                 (SELECT holder FROM quota_usage WHERE quota = $1 AND period < $2 LIMIT 1000)",
-            )
-            .with(quota)
-            .with(first)
-        })
-        .collect();
-    let yesterday = Timestamp(batch.now.0.saturating_sub(DAY));
-    queries.push(
+pub(crate) fn forgetting(quota: &str, term: Term, now: Timestamp, writer: &str) -> Vec<Query> {
+    let length = term.end.since(term.start).saturating_mul(KEPT_PERIODS);
+    let length = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
+    let first = milliseconds(Timestamp(term.start.0.saturating_sub(length)));
+    let yesterday = Timestamp(now.0.saturating_sub(DAY));
+    vec![
+        Query::new(
+            "DELETE FROM quota_usage WHERE quota = $1 AND period < $2 AND holder IN \
+             (SELECT holder FROM quota_usage WHERE quota = $1 AND period < $2 LIMIT 1000)",
+        )
+        .with(quota)
+        .with(first),
         Query::new("DELETE FROM quota_writers WHERE moment < $1 AND writer <> $2")
             .with(yesterday)
             .with(writer),
-    );
-    queries
+    ]
 }
 
 /// How many periods before the present one are kept.

@@ -5,20 +5,21 @@
 //! since whoever writes it holds the row. So each request is counted once if it passes and not at all if it does not, unless the
 //! process is killed before it could find out.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http::HeaderName;
 use parking_lot::Mutex;
-use portcullis_core::{Bill, QuotaCount, Timestamp};
+use portcullis_core::{QuotaCount, Timestamp};
 use portcullis_store::{Database, Query, StoreError};
-use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
+use super::ask::passes_unanswered;
 use super::book::{self, Batch};
-use super::draw::{Crossing, Draw, Measure, Sum, Sums, crossings, decide, is_granted, whole};
+use super::calendar::Term;
+use super::draw::{Draw, Sum, Sums, is_granted};
 
 /// The most requests in one transaction.
 const MOST_TOGETHER: usize = 256;
@@ -28,16 +29,10 @@ const MOST_WAITING: usize = 10_000;
 const MOST_OWED: usize = 100_000;
 /// How often a lost database is tried.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How often old periods are forgotten.
-const FORGET_EVERY: Duration = Duration::from_secs(60);
-
-/// What the database must be asked about the quotas of one request.
-#[derive(Debug, Clone)]
-pub struct QuotaAsk {
-    ledger: Arc<Ledger>,
-    draws: Arc<[Draw]>,
-    now: Timestamp,
-}
+/// The most holders of a quota in one period. Others are refused, so that nobody fills the database with made-up ones.
+const MOST_HOLDERS: i64 = 1_000_000;
+/// How often holders are counted and old periods forgotten.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// The requests that wait to be counted in one database.
 pub(crate) struct Ledger {
@@ -47,6 +42,7 @@ pub(crate) struct Ledger {
     queue: Mutex<Queue>,
     /// Whether the database did not answer when it was asked last.
     is_lost: AtomicBool,
+    most_holders: i64,
 }
 
 #[derive(Default)]
@@ -58,7 +54,10 @@ struct Queue {
     /// The number of the last batch.
     last: i64,
     doubt: Option<Doubt>,
-    forgotten: Timestamp,
+    /// When the rows of each quota were looked at.
+    looked_at: BTreeMap<Arc<str>, Timestamp>,
+    /// The quotas that have as many holders as they may, in the period that began then.
+    full: Arc<BTreeMap<Arc<str>, i64>>,
     /// When the last request came.
     latest: Timestamp,
 }
@@ -86,98 +85,6 @@ enum Attempt {
     Unknown(Vec<QuotaCount>),
 }
 
-impl QuotaAsk {
-    pub(crate) fn new(ledger: &Arc<Ledger>, draws: SmallVec<[Draw; 2]>, now: Timestamp) -> Self {
-        Self { ledger: Arc::clone(ledger), draws: draws.into_vec().into(), now }
-    }
-
-    /// Counts the request, together with others that come at the same time.
-    pub async fn count(&self) -> QuotaCount {
-        let (answer, answered) = oneshot::channel();
-        let waiting = Waiting { draws: Arc::clone(&self.draws), now: self.now, answer };
-        self.ledger.take_in(waiting);
-        answered.await.unwrap_or(QuotaCount::Unanswered { passes: false })
-    }
-
-    /// The thresholds that the request was the first to reach, by what came of it.
-    #[must_use]
-    pub fn crossings(&self, count: &QuotaCount) -> Vec<Crossing> {
-        crossings(&self.draws, count)
-    }
-
-    /// What is left to be settled when the exchange is over, of a request that passes.
-    #[must_use]
-    pub fn bill(&self, count: &QuotaCount) -> Option<Arc<dyn Bill>> {
-        let passes = match count {
-            QuotaCount::Answered(standings) => is_granted(standings),
-            QuotaCount::Unanswered { passes } => *passes,
-        };
-        let is_open = |draw: &&Draw| match &draw.terms.measure {
-            Measure::Requests => false,
-            Measure::Bytes => true,
-            Measure::Cost { field, .. } => field.is_some(),
-        };
-        let draws: Vec<Draw> = self.draws.iter().filter(is_open).cloned().collect();
-        if !passes || draws.is_empty() {
-            return None;
-        }
-        let fields = draws.iter().filter_map(|draw| draw.cost_field().cloned()).collect();
-        Some(Arc::new(OpenBill { ledger: Arc::clone(&self.ledger), draws, fields }))
-    }
-
-    /// What would come of it; nothing is counted.
-    pub async fn rehearse(&self) -> QuotaCount {
-        let mut holdings = std::collections::BTreeMap::new();
-        for draw in &*self.draws {
-            let Ok(holding) = book::look(&self.ledger.database, draw).await else {
-                return QuotaCount::Unanswered { passes: passes_unanswered(&self.draws) };
-            };
-            holdings.insert(draw.row(), holding);
-        }
-        decide(&self.draws, &mut holdings)
-    }
-}
-
-/// What a request that passed has yet to settle.
-#[derive(Debug)]
-struct OpenBill {
-    ledger: Arc<Ledger>,
-    draws: Vec<Draw>,
-    /// Of the draws that have one, in their order.
-    fields: Vec<HeaderName>,
-}
-
-impl Bill for OpenBill {
-    fn cost_fields(&self) -> &[HeaderName] {
-        &self.fields
-    }
-
-    fn settle(&self, bytes: u64, costs: &[Option<u64>]) {
-        let mut costs = costs.iter();
-        let mut owed = Sums::new();
-        for draw in &self.draws {
-            let total = if draw.cost_field().is_some() {
-                costs.next().copied().flatten().unwrap_or(draw.amount)
-            } else {
-                bytes
-            };
-            let missing = whole(total.min(MOST_SETTLED)).saturating_sub(whole(draw.amount));
-            if missing != 0 {
-                draw.add(&mut owed, missing);
-            }
-        }
-        self.ledger.settle(&owed);
-    }
-}
-
-/// The most that one exchange settles: a mistake of a service must not use up more than a quota can have.
-const MOST_SETTLED: u64 = 999_999_999_999_999;
-
-/// Whether a request passes that cannot be counted now.
-fn passes_unanswered(draws: &[Draw]) -> bool {
-    draws.iter().all(|draw| draw.watches || draw.terms.passes_unanswered)
-}
-
 impl Ledger {
     pub(crate) fn new(database: &Arc<Database>) -> Result<Self, getrandom::Error> {
         let mut name = [0; 16];
@@ -187,11 +94,19 @@ impl Ledger {
             writer: format!("{:032x}", u128::from_be_bytes(name)),
             queue: Mutex::default(),
             is_lost: AtomicBool::new(false),
+            most_holders: MOST_HOLDERS,
         })
     }
 
     pub(crate) const fn database(&self) -> &Arc<Database> {
         &self.database
+    }
+
+    /// Counts a request, together with others that come at the same time.
+    pub(super) async fn count(self: &Arc<Self>, draws: &Arc<[Draw]>, now: Timestamp) -> QuotaCount {
+        let (answer, answered) = oneshot::channel();
+        self.take_in(Waiting { draws: Arc::clone(draws), now, answer });
+        answered.await.unwrap_or(QuotaCount::Unanswered { passes: false })
     }
 
     fn take_in(self: &Arc<Self>, waiting: Waiting) {
@@ -211,7 +126,7 @@ impl Ledger {
     }
 
     /// Adds what is owed, whatever is left: with the next transaction.
-    fn settle(self: &Arc<Self>, owed: &Sums) {
+    pub(super) fn settle(self: &Arc<Self>, owed: &Sums) {
         if owed.is_empty() {
             return;
         }
@@ -296,7 +211,7 @@ impl Ledger {
         }
         let counts = match attempt {
             Attempt::Counted(counts) => {
-                self.forget(&batch).await;
+                self.look_after(&batch).await;
                 counts
             }
             Attempt::Failed => self.fail(&batch, None),
@@ -312,6 +227,7 @@ impl Ledger {
     async fn attempt(&self, batch: &Arc<Batch>, before: Option<Vec<QuotaCount>>) -> Attempt {
         let reached: Arc<Mutex<Option<Vec<QuotaCount>>>> = Arc::new(Mutex::new(before));
         let (writer, work, found) = (self.writer.clone(), Arc::clone(batch), Arc::clone(&reached));
+        let full = Arc::clone(&self.queue.lock().full);
         let outcome = self.database.transaction(move |mut transaction| async move {
             let last = book::last_batch(&mut transaction, &writer, work.now).await?;
             let earlier = found.lock().clone();
@@ -321,7 +237,7 @@ impl Ledger {
             }
             // Nobody else writes this number while the row is held: what was tried before has not happened.
             *found.lock() = None;
-            let (counts, is_changed) = book::count(&mut transaction, &writer, &work).await?;
+            let (counts, is_changed) = book::count(&mut transaction, &writer, &work, &full).await?;
             if !is_changed {
                 transaction.roll_back().await?;
                 return Ok(counts);
@@ -386,24 +302,40 @@ impl Ledger {
         true
     }
 
-    /// Forgets old periods now and then.
-    async fn forget(&self, batch: &Batch) {
-        let is_due = {
+    /// Counts the holders of the quotas of a batch now and then, and forgets old periods.
+    async fn look_after(&self, batch: &Batch) {
+        let mut due: BTreeMap<Arc<str>, Term> = BTreeMap::new();
+        {
             let mut queue = self.queue.lock();
-            let is_due = batch.now.since(queue.forgotten) >= FORGET_EVERY;
-            if is_due {
-                queue.forgotten = batch.now;
+            for draw in batch.requests.iter().flat_map(|draws| draws.iter()) {
+                let looked_at = queue.looked_at.entry(Arc::clone(&draw.terms.name)).or_default();
+                if batch.now.since(*looked_at) >= LOOK_EVERY {
+                    *looked_at = batch.now;
+                    due.insert(Arc::clone(&draw.terms.name), draw.term);
+                }
             }
-            is_due
-        };
-        if is_due {
-            // The next time will do.
-            let _: Result<_, _> = self.database.transact(book::forgetting(batch, &self.writer)).await;
+        }
+        for (quota, term) in due {
+            // If this fails, the next time will do.
+            let Ok(holders) = book::holders(&self.database, &quota, term).await else { continue };
+            self.queue.lock().set_full(&quota, term, holders >= self.most_holders);
+            let forgetting = book::forgetting(&quota, term, batch.now, &self.writer);
+            let _: Result<_, _> = self.database.transact(forgetting).await;
         }
     }
 }
 
 impl Queue {
+    /// Notes whether a quota has as many holders as it may.
+    fn set_full(&mut self, quota: &Arc<str>, term: Term, is_full: bool) {
+        let full = Arc::make_mut(&mut self.full);
+        if is_full {
+            full.insert(Arc::clone(quota), book::milliseconds(term.start));
+        } else {
+            full.remove(quota);
+        }
+    }
+
     /// Remembers what a request takes that passes without being counted; whether it does.
     fn owe(&mut self, draws: &[Draw]) -> bool {
         let passes = passes_unanswered(draws) && self.owed.len() < MOST_OWED;

@@ -1,8 +1,9 @@
 //! What a gateway makes of a commit that the database did not answer.
 
+use smallvec::SmallVec;
+
 use super::*;
-use crate::quota::calendar::Term;
-use crate::quota::draw::Terms;
+use crate::quota::draw::{Measure, Terms};
 use crate::quota::tests::{on_both, run};
 
 fn terms(passes_unanswered: bool) -> Arc<Terms> {
@@ -86,5 +87,56 @@ fn a_doubt_is_settled_when_the_database_is_back() {
                 assert_eq!(used(&ledger).await, [before[0], before[1] + 1], "{has_happened}");
             });
         }
+    });
+}
+
+/// Whoever makes up holders fills no database: those that there are go on, and new ones find no place.
+#[test]
+fn holders_are_bounded_and_old_periods_are_forgotten() {
+    on_both(|make| {
+        let ledger = Arc::new(Ledger { most_holders: 2, ..Ledger::new(&make()).unwrap() });
+        let month = 30 * 24 * 3600;
+        let terms = terms(false);
+        let draws = |holder: &str, month_number: u64| -> Arc<[Draw]> {
+            let start = |number: u64| Timestamp::from_secs(number * month);
+            let term = Term {
+                start: start(month_number),
+                end: start(month_number + 1),
+                previous: start(month_number - 1),
+            };
+            let (terms, holder) = (Arc::clone(&terms), Arc::from(holder));
+            [Draw { place: 0, terms, holder, term, watches: false, amount: 1 }].into()
+        };
+        run(async {
+            let ask = async |holder: &str, month_number: u64, minute: u64| {
+                let now = Timestamp::from_secs(month_number * month + minute * 60);
+                let draws = draws(holder, month_number);
+                let QuotaCount::Answered(standings) = ledger.count(&draws, now).await else {
+                    panic!("unanswered")
+                };
+                // What follows a batch is done before the next.
+                while ledger.queue.lock().is_worked_on {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                !standings[0].refused
+            };
+            for (holder, minute, passes) in [
+                ("a", 1, true),
+                ("b", 2, true),
+                ("c", 3, false),
+                ("a", 4, true),
+                ("b", 4, true),
+                ("d", 5, false),
+            ] {
+                assert_eq!(ask(holder, 100, minute).await, passes, "{holder} {minute}");
+            }
+            // The next period has room again.
+            assert!(ask("c", 101, 1).await);
+            assert!(ask("c", 114, 1).await);
+            let rows = Query::new("SELECT holder FROM quota_usage ORDER BY period");
+            let rows = ledger.database.rows(rows).await.unwrap();
+            let left: Vec<String> = rows.iter().map(|row| row.column(0).unwrap()).collect();
+            assert_eq!(left, ["c", "c"], "the hundredth month is forgotten");
+        });
     });
 }
