@@ -91,6 +91,8 @@ function makeProvider(issuer) {
     scopes: ['openid', 'offline_access', 'profile', 'email', ...new Set(Object.values(resources).join(' ').split(' '))]
       .filter(Boolean),
     rotateRefreshToken: rotates,
+    // Its own protection against requests to the machine itself would keep it from telling the gateway of a logout.
+    fetch: (url, { dispatcher, ...options }) => globalThis.fetch(url, options),
     pkce: { required: () => settings('IDP_PKCE', true) },
     conformIdTokenClaims: true,
     issueRefreshToken: async (ctx, client, code) =>

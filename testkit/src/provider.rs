@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 
 use serde_json::Value;
 
+use crate::PATIENCE;
 use crate::raw::Connection;
 
 /// A running provider. It is ended when it is dropped.
@@ -32,6 +33,12 @@ impl Provider {
             missing("Node.js and the packages of testkit/idp (npm ci)");
             return None;
         };
+        // Node.js stops now and then while it starts, for ever, before it has read a line of ours.
+        let started = (0..3).find_map(|_| Self::try_start(&node, &folder, environment));
+        Some(started.expect("the provider starts"))
+    }
+
+    fn try_start(node: &Path, folder: &Path, environment: &[(&str, Value)]) -> Option<Self> {
         let mut child = Command::new(node)
             .arg("server.mjs")
             .current_dir(folder)
@@ -47,9 +54,18 @@ impl Provider {
             let _ = stderr.read_to_string(&mut text);
             text
         });
-        let mut line = String::new();
         let stdout = child.stdout.take().expect("a piped standard output");
-        let _ = BufReader::new(stdout).read_line(&mut line);
+        let (said, line) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            let _ = BufReader::new(stdout).read_line(&mut line);
+            let _ = said.send(line);
+        });
+        let Ok(line) = line.recv_timeout(PATIENCE) else {
+            let _ = child.kill();
+            let _ = child.wait();
+            return None;
+        };
         let announced: Option<Value> = serde_json::from_str(&line).ok();
         let issuer = announced.as_ref().and_then(|line| line.get("issuer")).and_then(Value::as_str);
         let Some(issuer) = issuer.map(str::to_owned) else {

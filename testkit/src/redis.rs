@@ -17,7 +17,7 @@ use crate::PATIENCE;
 /// One server. It is killed when it is dropped.
 #[derive(Debug)]
 pub struct Redis {
-    child: Option<Child>,
+    child: Option<Server>,
     port: u16,
     arguments: Vec<String>,
     folder: TempDir,
@@ -86,11 +86,7 @@ impl Redis {
 
     /// Kills it at once: what it held is lost.
     pub fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            // It may have ended by itself.
-            let _: std::io::Result<()> = child.kill();
-            let _: std::io::Result<_> = child.wait();
-        }
+        drop(self.child.take());
     }
 
     /// Starts it again where it was.
@@ -128,7 +124,7 @@ impl Redis {
     }
 
     fn signal(&self, signal: Signal) {
-        let child = self.child.as_ref().expect("a running server");
+        let Server { child, .. } = self.child.as_ref().expect("a running server");
         let id = Pid::from_raw(i32::try_from(child.id()).expect("an id")).expect("an id");
         kill_process(id, signal).expect("the process takes signals");
     }
@@ -151,9 +147,35 @@ impl Redis {
     }
 }
 
-impl Drop for Redis {
+/// A process, and one that outlives neither it nor this program: tests end in many ways, and a server that stays behind keeps
+/// ports, pipes and locks.
+#[derive(Debug)]
+struct Server {
+    child: Child,
+    guardian: Child,
+}
+
+impl Server {
+    fn guarded(child: Child) -> Self {
+        let guardian = Command::new("sh")
+            .args(["-c", &format!("cat; kill -9 {}", child.id())])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a shell");
+        Self { child, guardian }
+    }
+}
+
+impl Drop for Server {
     fn drop(&mut self) {
-        self.kill();
+        // The guardian first: the number of the server may be another process's afterwards.
+        for child in [&mut self.guardian, &mut self.child] {
+            // It may have ended by itself.
+            let _: std::io::Result<()> = child.kill();
+            let _: std::io::Result<_> = child.wait();
+        }
     }
 }
 
@@ -164,7 +186,7 @@ pub struct Watchful {
     pub master: Redis,
     /// Its replica.
     pub replica: Redis,
-    sentinels: Vec<(Child, u16)>,
+    sentinels: Vec<(Server, u16)>,
     _folder: TempDir,
 }
 
@@ -225,15 +247,6 @@ impl Watchful {
     #[must_use]
     pub fn nodes(&self) -> Vec<String> {
         self.sentinels.iter().map(|(_, port)| format!("127.0.0.1:{port}")).collect()
-    }
-}
-
-impl Drop for Watchful {
-    fn drop(&mut self) {
-        for (child, _) in &mut self.sentinels {
-            let _: std::io::Result<()> = child.kill();
-            let _: std::io::Result<_> = child.wait();
-        }
     }
 }
 
@@ -302,7 +315,7 @@ fn cli(port: u16, arguments: &[&str]) -> String {
 }
 
 /// The process once it has printed `ready`; none if it ends before.
-fn wait_until_ready(mut command: Command, ready: &str) -> Option<Child> {
+fn wait_until_ready(mut command: Command, ready: &str) -> Option<Server> {
     let mut child = command.spawn().unwrap_or_else(|error| {
         panic!("cannot run redis-server: {error}. On Debian: apt-get install redis-server redis-tools")
     });
@@ -315,7 +328,7 @@ fn wait_until_ready(mut command: Command, ready: &str) -> Option<Child> {
     }
     // What it says later must be read, or it would stop at a full pipe.
     std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-    Some(child)
+    Some(Server::guarded(child))
 }
 
 fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {

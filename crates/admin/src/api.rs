@@ -7,10 +7,14 @@ mod keys;
 mod problem;
 mod quotas;
 mod revocations;
+mod sessions;
+
+use std::borrow::Cow;
 
 use http::{HeaderMap, Method};
 use portcullis_authn::{Act, NoOperator, Operator, Permission};
 use portcullis_core::Timestamp;
+use portcullis_oidc::client::form;
 use portcullis_pipeline::Snapshot;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -48,6 +52,8 @@ enum Resource<'p> {
     UsageAction(&'p str, quotas::Action),
     Revocations,
     Revocation(&'p str),
+    Sessions,
+    Session(&'p str),
 }
 
 /// Whether this is for the API.
@@ -83,6 +89,8 @@ async fn answer(request: ApiRequest<'_>, snapshot: &Snapshot, now: Timestamp) ->
         Resource::UsageAction(quota, action) => quotas::act(&call, quota, action).await,
         Resource::Revocations => revocations::all(&call).await,
         Resource::Revocation(id) => revocations::one(&call, id).await,
+        Resource::Sessions => sessions::all(&call).await,
+        Resource::Session(id) => sessions::one(&call, id).await,
     }
 }
 
@@ -98,6 +106,8 @@ impl<'p> Resource<'p> {
             ["quotas", quota, action] => Self::UsageAction(quota, quotas::Action::of(action)?),
             ["revocations"] => Self::Revocations,
             ["revocations", id] => Self::Revocation(id),
+            ["sessions"] => Self::Sessions,
+            ["sessions", id] => Self::Session(id),
             _ => return None,
         })
     }
@@ -132,22 +142,14 @@ impl Call<'_> {
     }
 
     /// A parameter of the query.
-    fn parameter(&self, name: &str) -> Option<&str> {
-        self.request
-            .query
-            .split('&')
-            .filter_map(|pair| pair.split_once('='))
-            .find(|(key, _)| *key == name)
-            .map(|pair| pair.1)
+    fn parameter(&self, name: &str) -> Option<Cow<'_, str>> {
+        form::single(self.request.query, name).ok().flatten()
     }
 
     /// Which part of a list: what it begins after, and how many things it has.
-    fn page(&self) -> Result<(&str, i64), Problem> {
-        let limit = self
-            .parameter("limit")
-            .map_or(Ok(PAGE), str::parse)
-            .ok()
-            .filter(|limit| (1..=PAGE).contains(limit));
+    fn page(&self) -> Result<(Cow<'_, str>, i64), Problem> {
+        let limit = self.parameter("limit").map_or(Ok(PAGE), |text| text.parse());
+        let limit = limit.ok().filter(|limit| (1..=PAGE).contains(limit));
         let limit =
             limit.ok_or_else(|| Problem::invalid(format!("`limit` is not a number between 1 and {PAGE}")))?;
         Ok((self.parameter("after").unwrap_or_default(), limit))

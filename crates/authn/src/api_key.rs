@@ -10,7 +10,6 @@ mod custody;
 mod generate;
 mod import;
 mod key_text;
-mod known;
 mod raw;
 pub mod stored;
 

@@ -15,6 +15,7 @@ use crate::binding;
 use crate::cache::CredentialCache;
 use crate::dpop::Dpop;
 use crate::fault::{Failure, Fault};
+use crate::login::{Endpoint, Sessions};
 use crate::method::{Compiling, Methods, Step};
 use crate::replay::ReplayTable;
 use crate::revocation::Revocations;
@@ -28,6 +29,7 @@ pub struct Authentication {
     sources: Vec<Arc<KeySource>>,
     replays: Vec<(String, Arc<ReplayTable>)>,
     stored_keys: Vec<Arc<StoredKeys>>,
+    sessions: Vec<Arc<Sessions>>,
     revocations: Option<Arc<Revocations>>,
     cache: CredentialCache,
     dpop: Option<Dpop>,
@@ -56,6 +58,7 @@ impl Authentication {
             previous_replays: previous.map_or(&[][..], |previous| &previous.replays),
             store,
             stored_keys: Vec::new(),
+            sessions: Vec::new(),
             replays: Vec::new(),
         };
         let methods = Methods::compile(raw, path, &mut compiling);
@@ -66,6 +69,7 @@ impl Authentication {
             sources: compiling.sources,
             replays: compiling.replays,
             stored_keys: compiling.stored_keys,
+            sessions: compiling.sessions,
             revocations: store.database.as_ref().map(|database| {
                 Revocations::of(database, previous.and_then(|previous| previous.revocations.as_ref()))
             }),
@@ -95,7 +99,7 @@ impl Authentication {
             Err(Failure::NeedsBody) => return Err(Refusal::NeedsBody),
             Err(Failure::Fault(fault)) => {
                 notes.credential_fault = Some(fault.cause);
-                return Err(Refusal::Denied(fault.reason));
+                return Err(self.send_to_login(plan, fault, head, notes));
             }
         };
         if plan.requires_bound_tokens() && plan.mode() != Mode::Off && is_unbound_token(&principal) {
@@ -116,6 +120,56 @@ impl Authentication {
             return Err(Refusal::Denied(Reason::StepUpRequired));
         }
         Ok(principal)
+    }
+
+    /// Where somebody must be logged in and people can, browsers are sent to do it.
+    fn send_to_login(
+        &self,
+        plan: &Authenticate,
+        fault: Fault,
+        head: &Head<'_>,
+        notes: &mut Notes,
+    ) -> Refusal {
+        let login = plan
+            .login()
+            .filter(|_| matches!(fault.reason, Reason::CredentialMissing | Reason::LoginRequired));
+        let Some(login) = login else { return Refusal::Denied(fault.reason) };
+        match login.redirect(head) {
+            Ok(redirect) => {
+                notes.redirect = redirect.map(Box::new);
+                Refusal::Denied(Reason::LoginRequired)
+            }
+            Err(Failure::Needs(need)) => Refusal::Needs(need),
+            Err(Failure::NeedsBody) => Refusal::NeedsBody,
+            Err(Failure::Fault(fault)) => {
+                notes.credential_fault = Some(fault.cause);
+                Refusal::Denied(fault.reason)
+            }
+        }
+    }
+
+    /// Which of the gateway's own endpoints a request is for.
+    #[must_use]
+    pub fn endpoint(&self, head: &Head<'_>) -> Option<Endpoint> {
+        self.methods.logins().find_map(|login| login.endpoint(head.host, head.target.path()))
+    }
+
+    /// Whether people log in anywhere: then cookies of ours are taken out of what services get.
+    #[must_use]
+    pub fn has_logins(&self) -> bool {
+        !self.sessions.is_empty()
+    }
+
+    /// Whether a cookie of this name is ours, and for no service.
+    #[must_use]
+    pub fn owns_cookie(&self, name: &str) -> bool {
+        self.methods.logins().any(|login| login.owns_cookie(name))
+    }
+
+    /// The sessions of people who are logged in, by method: to be followed.
+    #[must_use]
+    pub fn sessions(&self) -> &[Arc<Sessions>] {
+        &self.sessions
     }
 
     /// The one principal of all who show no credential.
@@ -186,6 +240,7 @@ impl Authentication {
                     self.unrevoked(introspection.authenticate(head, self.dpop())?, head.now)?
                 }
                 Step::Webhook(webhook) => webhook.authenticate(head)?,
+                Step::Login(login) => self.unrevoked(login.authenticate(head)?, head.now)?,
             };
             if let Some(principal) = found {
                 return Ok(principal);

@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use crate::api_key::ApiKeyMethod;
 use crate::dpop::Dpop;
+use crate::login::LoginMethod;
 use crate::method::Step;
 use crate::webhook::WebhookMethod;
 use crate::{Authenticate, Authentication};
@@ -36,6 +37,7 @@ impl Authentication {
                 }
                 Step::ApiKeys(method) => api_key(self.realm(), method, reason),
                 Step::Webhook(method) => webhook(self.realm(), method),
+                Step::Login(method) => login(self.realm(), method),
                 // What TLS asks for has no challenge of HTTP.
                 Step::Certificates(_) => continue,
             };
@@ -60,6 +62,13 @@ fn dpop(realm: &str, proofs: &Dpop, reason: Reason) -> String {
     };
     parameter(&mut text, "error", error);
     parameter(&mut text, "algs", proofs.algorithms());
+    text
+}
+
+/// Where a browser begins a login, for programs in it that are refused.
+fn login(realm: &str, method: &LoginMethod) -> String {
+    let mut text = format!("Login realm=\"{realm}\"");
+    parameter(&mut text, "location", [method.start_path().as_str()]);
     text
 }
 

@@ -7,6 +7,7 @@ use portcullis_oidc::KeySource;
 
 use crate::api_key::KeyQuestion;
 use crate::introspection::Question;
+use crate::login::LoginQuestion;
 
 /// A request that is not authenticated.
 #[derive(Debug, Clone)]
@@ -29,6 +30,8 @@ pub enum Need {
     Introspection(Question),
     /// What the database says of a key.
     ApiKey(KeyQuestion),
+    /// What a login or a session needs.
+    Login(LoginQuestion),
 }
 
 impl Need {
@@ -36,7 +39,9 @@ impl Need {
     #[must_use]
     pub const fn reason(&self) -> Reason {
         match self {
-            Self::Keys(_) | Self::Introspection(_) | Self::ApiKey(_) => Reason::KeysUnavailable,
+            Self::Keys(_) | Self::Introspection(_) | Self::ApiKey(_) | Self::Login(_) => {
+                Reason::KeysUnavailable
+            }
         }
     }
 }
@@ -88,6 +93,23 @@ impl Fault {
 
     pub(crate) const fn signature(cause: &'static str) -> Self {
         Self { reason: Reason::InvalidSignature, cause }
+    }
+
+    pub(crate) const CROSS_SITE: Self = Self { reason: Reason::CrossSite, cause: "cross_site" };
+
+    /// A session that does not hold.
+    pub(crate) const fn login(cause: &'static str) -> Self {
+        Self { reason: Reason::LoginRequired, cause }
+    }
+
+    /// A login that did not come to its end.
+    pub(crate) const fn login_failed(cause: &'static str) -> Self {
+        Self { reason: Reason::LoginFailed, cause }
+    }
+
+    /// Whether a token is refused, rather than that something is missing to judge it.
+    pub(crate) const fn is_of_token(&self) -> bool {
+        matches!(self.reason, Reason::InvalidToken | Reason::ExpiredToken)
     }
 
     /// A proof of possession that is not right.

@@ -13,13 +13,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use portcullis_core::{Digest, Head, KeyedHash, Principal, PrincipalKind, Secret, Timestamp};
 use portcullis_oidc::Fetch;
-use portcullis_oidc::client::{Client, Introspection, ProviderMetadata, TokenClient, TokenClientError};
+use portcullis_oidc::client::{Client, Introspection, TokenClient, TokenClientError};
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 
+pub(crate) use compile::{client, url};
 pub use raw::{RawAnswerCache, RawClient, RawIntrospection, SecretPlace};
 
 use crate::binding;
@@ -28,6 +28,7 @@ use crate::fault::{Failure, Fault, Need};
 use crate::flights::Flights;
 use crate::jwt::TokenHeader;
 use crate::jwt::claims::{ClaimPath, is_for, names, numeric_date, scopes};
+use crate::provider::Provider;
 use answers::{Answer, Answers};
 
 /// The longest token.
@@ -36,8 +37,6 @@ const LONGEST_TOKEN: usize = 8 << 10;
 const MOST_QUESTIONS: usize = 64;
 /// How long nobody is asked after a question failed.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How long what an issuer says of itself is believed.
-const METADATA: Duration = Duration::from_secs(600);
 
 /// An issuer that is asked about its tokens.
 pub struct IntrospectionMethod {
@@ -48,9 +47,8 @@ pub struct IntrospectionMethod {
     roles: ClaimPath,
     client: Client,
     /// Where it is asked, if that is written.
-    known: Option<ProviderMetadata>,
+    provider: Provider,
     /// What it says of itself, and until when that is believed.
-    discovered: Mutex<Option<(Arc<ProviderMetadata>, Timestamp)>>,
     active: Duration,
     inactive: Duration,
     hash: KeyedHash,
@@ -157,38 +155,8 @@ impl IntrospectionMethod {
         fetch: &dyn Fetch,
         now: Timestamp,
     ) -> Result<Introspection, TokenClientError> {
-        let discovered;
-        let provider = match &self.known {
-            Some(known) => known,
-            None => {
-                discovered = self.discover(fetch, now).await?;
-                &*discovered
-            }
-        };
-        TokenClient { provider, client: &self.client, fetch }.introspect(token, now).await
-    }
-
-    /// What the issuer says of itself. If it says nothing, what it said before holds.
-    async fn discover(
-        &self,
-        fetch: &dyn Fetch,
-        now: Timestamp,
-    ) -> Result<Arc<ProviderMetadata>, TokenClientError> {
-        let before = self.discovered.lock().clone();
-        if let Some((known, until)) = &before
-            && now < *until
-        {
-            return Ok(Arc::clone(known));
-        }
-        match (ProviderMetadata::discover(fetch, &self.issuer).await, before) {
-            (Ok(metadata), _) => {
-                let metadata = Arc::new(metadata);
-                *self.discovered.lock() = Some((Arc::clone(&metadata), now.plus(METADATA)));
-                Ok(metadata)
-            }
-            (Err(_), Some((known, _))) => Ok(known),
-            (Err(error), None) => Err(error.into()),
-        }
+        let provider = self.provider.metadata(fetch, now).await?;
+        TokenClient { provider: &provider, client: &self.client, fetch }.introspect(token, now).await
     }
 
     /// The principal of a token that the issuer calls active (RFC 7662 section 2.2).

@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use portcullis_core::{Principal, Timestamp};
 use portcullis_oidc::{Algorithm, Generation, KeySource};
+use serde_json::{Map, Value};
 
 pub use raw::{RawJwt, RawKeys};
 pub use verification::{Content, Unverified, Verification};
@@ -33,8 +34,7 @@ use crate::method::MethodId;
 use claims::ClaimRules;
 pub(crate) use header::{Scheme, ShownToken, TokenHeader};
 pub(crate) use step::JwtStep;
-use token::Token;
-pub(crate) use token::media_type;
+pub(crate) use token::{Token, media_type};
 
 /// One issuer whose tokens are accepted, and under which conditions.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl JwtMethod {
     /// Whoever the token speaks of, and the generation of the keys that say so. The signature is checked
     /// before the claims are looked at.
     /// `length` is that of the whole token.
-    fn verify(
+    pub(crate) fn verify(
         &self,
         token: &Token<'_>,
         length: usize,
@@ -81,6 +81,15 @@ impl JwtMethod {
         let generation = self.verify_signature(token, now)?;
         let principal = self.claims.principal(token.claims()?, &self.name, now)?;
         Ok((principal, generation))
+    }
+
+    pub(crate) const fn keys(&self) -> &Arc<KeySource> {
+        &self.keys
+    }
+
+    /// The roles that these claims name.
+    pub(crate) fn roles(&self, claims: &Map<String, Value>) -> Vec<String> {
+        self.claims.roles.find(claims).map(claims::names).unwrap_or_default()
     }
 
     fn verify_signature(&self, token: &Token<'_>, now: Timestamp) -> Result<Generation, Failure> {

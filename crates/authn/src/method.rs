@@ -12,6 +12,7 @@ use crate::api_key::{ApiKeyMethod, StoredKeys};
 use crate::certificate::CertificateMethod;
 use crate::introspection::IntrospectionMethod;
 use crate::jwt::{JwtMethod, JwtStep};
+use crate::login::{LoginMethod, Sessions};
 use crate::plan::ANONYMOUS;
 use crate::replay::ReplayTable;
 use crate::webhook::WebhookMethod;
@@ -28,6 +29,7 @@ pub(crate) enum Method {
     Certificates(Arc<CertificateMethod>),
     Webhook(Arc<WebhookMethod>),
     Introspection(Arc<IntrospectionMethod>),
+    Login(Arc<LoginMethod>),
 }
 
 /// What a route asks for one kind of credential, in one place of the request.
@@ -38,6 +40,7 @@ pub(crate) enum Step {
     Certificates(Arc<CertificateMethod>),
     Webhook(Arc<WebhookMethod>),
     Introspection(Arc<IntrospectionMethod>),
+    Login(Arc<LoginMethod>),
 }
 
 impl Step {
@@ -48,7 +51,7 @@ impl Step {
             Self::ApiKeys(method) => method.header() == header,
             Self::Webhook(method) => method.header() == header,
             Self::Introspection(method) => method.header().name() == header,
-            Self::Certificates(_) => false,
+            Self::Certificates(_) | Self::Login(_) => false,
         }
     }
 }
@@ -93,6 +96,14 @@ impl Methods {
             compiling,
         );
         methods.register(
+            &raw.login,
+            &path.key("login"),
+            |raw| &raw.name,
+            LoginMethod::compile,
+            Method::Login,
+            compiling,
+        );
+        methods.register(
             &raw.certificates,
             &path.key("certificates"),
             |raw| &raw.name,
@@ -114,6 +125,14 @@ impl Methods {
     /// The method of this name. `Err` if there is none, `Ok(None)` if there is one with faults of its own.
     pub(crate) fn find(&self, name: &str) -> Result<Option<&Method>, ()> {
         self.0.iter().find(|named| named.name == name).map(|named| named.method.as_ref()).ok_or(())
+    }
+
+    /// The methods by which people log in.
+    pub(crate) fn logins(&self) -> impl Iterator<Item = &Arc<LoginMethod>> {
+        self.0.iter().filter_map(|named| match &named.method {
+            Some(Method::Login(method)) => Some(method),
+            _ => None,
+        })
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
@@ -166,6 +185,8 @@ pub(crate) struct Compiling<'c> {
     pub(crate) previous_replays: &'c [(String, Arc<ReplayTable>)],
     /// Where keys are kept.
     pub(crate) store: &'c Store,
+    /// The sessions so far.
+    pub(crate) sessions: Vec<Arc<Sessions>>,
     /// The stored keys so far.
     pub(crate) stored_keys: Vec<Arc<StoredKeys>>,
     /// Which signatures were taken under this one.

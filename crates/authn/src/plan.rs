@@ -8,6 +8,7 @@ use portcullis_core::{Challenge, KeyPath, Mode, Principal, Problems};
 use smallvec::SmallVec;
 
 use crate::jwt::JwtStep;
+use crate::login::LoginMethod;
 use crate::method::{Method, Step};
 use crate::step_up::StepUp;
 use crate::{Authentication, RawAuthenticate, RawScopes};
@@ -103,6 +104,14 @@ impl Authenticate {
         })
     }
 
+    /// The first of the methods by which people log in.
+    pub(crate) fn login(&self) -> Option<&Arc<LoginMethod>> {
+        self.steps.iter().find_map(|step| match step {
+            Step::Login(method) => Some(method),
+            _ => None,
+        })
+    }
+
     /// Whether one of the methods takes client certificates.
     #[must_use]
     pub fn takes_certificates(&self) -> bool {
@@ -161,6 +170,7 @@ impl Authenticate {
                 None => self.steps.push(Step::Webhook(Arc::clone(method))),
                 Some(_) => refuse_shared_header(name, method.header(), path, problems),
             },
+            Ok(Some(Method::Login(method))) => self.steps.push(Step::Login(Arc::clone(method))),
             Ok(None) => {}
             Err(()) => {
                 let names = authentication.methods().names().chain([ANONYMOUS]);

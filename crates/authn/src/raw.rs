@@ -9,6 +9,7 @@ use crate::certificate::RawCertificates;
 use crate::dpop::RawDpop;
 use crate::introspection::RawIntrospection;
 use crate::jwt::RawJwt;
+use crate::login::RawLogin;
 use crate::webhook::RawWebhook;
 
 /// The ways in which callers may prove who they are. Routes refer to them by name.
@@ -23,6 +24,8 @@ pub struct RawAuthentication {
     pub api_keys: Vec<RawApiKeys>,
     /// Methods that take tokens about which the issuer is asked.
     pub introspection: Vec<RawIntrospection>,
+    /// Providers at which people log in, with a browser.
+    pub login: Vec<RawLogin>,
     /// Methods that take the certificates of clients.
     pub certificates: Vec<RawCertificates>,
     /// Methods that take requests signed with a shared secret, such as the webhooks of GitHub, Stripe and Slack.
@@ -40,6 +43,7 @@ impl Default for RawAuthentication {
             jwt: Vec::new(),
             api_keys: Vec::new(),
             introspection: Vec::new(),
+            login: Vec::new(),
             certificates: Vec::new(),
             webhooks: Vec::new(),
             dpop: None,

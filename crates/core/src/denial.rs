@@ -95,6 +95,12 @@ reasons! {
     MisdirectedRequest = 421, "misdirected_request", "The connection is not for this host.";
     /// No credential where one is needed.
     CredentialMissing = 401, "credential_missing", "A credential is required.";
+    /// Nobody is logged in where somebody must be.
+    LoginRequired = 401, "login_required", "A login is required.";
+    /// A login that did not come to its end.
+    LoginFailed = 400, "login_failed", "The login could not be completed. Start again.";
+    /// A request that another site has a browser make, with the session of who uses it.
+    CrossSite = 403, "cross_site", "The request comes from another site.";
     /// A token that does not verify.
     InvalidToken = 401, "invalid_token", "The token is not valid.";
     /// A token past its time.

@@ -31,7 +31,7 @@ pub use hash::{Digest, KeyedHash};
 pub use head::{Head, Peer};
 pub use name_sieve::NameSieve;
 pub use notes::{
-    Bill, Challenge, LimitState, Notes, QuotaCount, QuotaStanding, RequestId, SharedCount, Verdict,
+    Bill, Challenge, LimitState, Notes, QuotaCount, QuotaStanding, Redirect, RequestId, SharedCount, Verdict,
 };
 pub use obstacle::Obstacle;
 pub use principal::{Principal, PrincipalKind};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::{HeaderName, StatusCode};
 use smallvec::SmallVec;
 
-use crate::{Principal, Reason, RouteId, ScanAnswer, ScanNotes, StageId, Timestamp};
+use crate::{Principal, Reason, RouteId, ScanAnswer, ScanNotes, Secret, StageId, Timestamp};
 
 /// 128 random bits that name one request everywhere: answer, service, audit, logs. Also a valid
 /// W3C trace id.
@@ -218,8 +218,19 @@ pub struct Notes {
     pub challenge: Option<Arc<Challenge>>,
     /// Why a credential was refused, more precisely than the client may know.
     pub credential_fault: Option<&'static str>,
+    /// Where a browser is sent that must log in.
+    pub redirect: Option<Box<Redirect>>,
     /// What the scanner found, if it found anything.
     pub scan: Option<Box<ScanNotes>>,
+}
+
+/// Where a browser is sent.
+#[derive(Debug, Clone)]
+pub struct Redirect {
+    /// The URL.
+    pub location: String,
+    /// What it keeps: the value of `Set-Cookie`, which is a secret.
+    pub cookie: Secret,
 }
 
 impl Notes {
@@ -243,6 +254,7 @@ impl Notes {
             policies: SmallVec::new(),
             challenge: None,
             credential_fault: None,
+            redirect: None,
             scan: None,
         }
     }
@@ -254,9 +266,19 @@ impl Notes {
         self.scan.as_ref().filter(|_| is_by_rule)?.answer.as_ref()
     }
 
-    /// The status of the answer to a refusal for `reason`: that of the reason, unless the rule that refuses names one.
+    /// Where a browser is sent that is refused for `reason`.
+    #[must_use]
+    pub fn redirect_for(&self, reason: Reason) -> Option<&Redirect> {
+        self.redirect.as_deref().filter(|_| reason == Reason::LoginRequired)
+    }
+
+    /// The status of the answer to a refusal for `reason`: that of the reason, unless the rule that refuses names one, or a
+    /// browser is sent elsewhere.
     #[must_use]
     pub fn status_of(&self, reason: Reason) -> StatusCode {
+        if self.redirect_for(reason).is_some() {
+            return StatusCode::SEE_OTHER;
+        }
         self.answer_to(reason).map_or(reason.status(), |answer| answer.status)
     }
 

@@ -183,6 +183,16 @@ impl RemoteKeys {
         if self.has_cooled_down(now) { self.fetch_once(fetch, now).await } else { Ok(Refreshed::NotYet) }
     }
 
+    /// Unless somebody has begun a fetch since `now`.
+    pub(crate) async fn refresh_now(
+        &self,
+        fetch: &dyn Fetch,
+        now: Timestamp,
+    ) -> Result<Refreshed, RefreshError> {
+        let _flight = self.flight.lock().await;
+        if read(&self.attempted) < now { self.fetch_once(fetch, now).await } else { Ok(Refreshed::NotYet) }
+    }
+
     pub(crate) async fn refresh_if_due(
         &self,
         fetch: &dyn Fetch,

@@ -98,6 +98,18 @@ impl KeySource {
         }
     }
 
+    /// Fetches the keys because the provider itself has just given us a token that is signed with a key that is not there. That is
+    /// nothing that anybody could make happen at will, so there is no cool-down.
+    ///
+    /// # Errors
+    /// As [`Self::refresh`].
+    pub async fn refresh_now(&self, fetch: &dyn Fetch, now: Timestamp) -> Result<Refreshed, RefreshError> {
+        match &self.0 {
+            Origin::Fixed(_) => Ok(Refreshed::NotYet),
+            Origin::Remote(remote) => remote.refresh_now(fetch, now).await,
+        }
+    }
+
     /// Whether the background refresh should run at `now`.
     #[must_use]
     pub fn due(&self, now: Timestamp) -> bool {

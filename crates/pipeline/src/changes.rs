@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
 use portcullis_audit::Change;
-use portcullis_authn::{api_key, revocation};
+use portcullis_authn::{api_key, login, revocation};
 use portcullis_limit::QUOTA_TOPIC;
 use portcullis_store::{Database, News, StoreError};
 
 use crate::Snapshot;
 
 /// What is changed in the database and must be on the record.
-const TOPICS: [&str; 3] = [api_key::TOPIC, revocation::TOPIC, QUOTA_TOPIC];
+const TOPICS: [&str; 4] = [api_key::TOPIC, revocation::TOPIC, login::TOPIC, QUOTA_TOPIC];
 
 /// Up to where changes are on the record. Outlives configurations; what was changed before the gateway began to look stands in
 /// the table alone.

@@ -21,6 +21,7 @@ use crate::account::{Account, Ending, Entry};
 use crate::body::{BodyProgress, Lease, RequestBody, ResponseBody};
 use crate::client::Client;
 use crate::forward::{Answer, Forwarding, redactor_for};
+use crate::own;
 use crate::respond;
 use crate::scan;
 use crate::shared::{Current, Worker};
@@ -76,6 +77,10 @@ async fn answer(
         return answer;
     }
     let asker = Asker::of(&parts, received.peer.secure);
+    if let Some(endpoint) = snapshot.authentication.endpoint(&head) {
+        // Boxed: few requests come here, and all would carry it.
+        return Box::pin(own::answer(&worker, &current, endpoint, &head, incoming, account, &asker)).await;
+    }
     let mut intake = Intake::Waiting(incoming);
     let admitted = match admit(&worker, &current, &client, &head, &mut intake, &mut account).await {
         Ok(admitted) => admitted,
@@ -330,7 +335,7 @@ fn answer_preflight(
 }
 
 /// Turns a denial into an answer and closes the account.
-fn refuse(
+pub(crate) fn refuse(
     current: &Current,
     denial: Denial,
     mut account: Account,
@@ -351,7 +356,7 @@ fn refuse(
 }
 
 /// What the answer must know of the request, which may have been handed on by then.
-struct Asker {
+pub(crate) struct Asker {
     secure: bool,
     is_head: bool,
     origin: Option<HeaderValue>,
@@ -364,7 +369,7 @@ impl Asker {
         Self { secure, is_head: parts.method == Method::HEAD, origin }
     }
 
-    fn exchange(&self, notes: &Notes, status: StatusCode) -> Exchange<'_> {
+    pub(crate) fn exchange(&self, notes: &Notes, status: StatusCode) -> Exchange<'_> {
         let principal = notes.principal.as_ref();
         let authenticated = principal.is_some_and(|principal| principal.kind != PrincipalKind::Anonymous);
         Exchange { secure: self.secure, authenticated, origin: self.origin.as_ref(), status }

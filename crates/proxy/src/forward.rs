@@ -12,6 +12,7 @@ use http::header::{
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, response};
 use hyper::body::{Body, Incoming};
+use portcullis_authn::login::remove_cookies;
 use portcullis_core::{ClientCertificate, Clock, NameSieve, Principal, Reason, SystemClock};
 use portcullis_harden::{Applies, Redaction, Redactor, remove_fields_of_the_whole_body};
 use portcullis_pipeline::settings::{ClientCertificateFields, Forward, ForwardedFields, Timeouts};
@@ -93,6 +94,10 @@ impl Forwarding<'_> {
             headers.insert(HOST, self.received.host.authority().clone());
         }
         headers.insert(respond::X_REQUEST_ID, account.request_id.clone());
+        let authentication = &self.current.snapshot.authentication;
+        if authentication.has_logins() {
+            remove_cookies(headers, |name| authentication.owns_cookie(name));
+        }
         self.add_forwarded(route.forward.forwarded, headers);
         if let Some(principal) = &account.notes.principal {
             add_identity(&route.forward, principal, headers);

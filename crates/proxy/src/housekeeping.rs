@@ -132,6 +132,9 @@ async fn follow(shared: &Shared, snapshot: &Snapshot) {
     for keys in authentication.stored_keys() {
         let _: Result<(), _> = keys.follow().await;
     }
+    for sessions in authentication.sessions() {
+        let _: Result<(), _> = sessions.follow(SystemClock.now()).await;
+    }
     let _: Result<(), _> = shared.recorded_changes.lock().await.follow(snapshot).await;
 }
 
@@ -299,6 +302,10 @@ impl NeedFetcher {
             Need::Authentication(portcullis_authn::Need::ApiKey(question)) => {
                 let question = question.clone();
                 self.wait_for(async move { question.ask(SystemClock.now()).await });
+            }
+            Need::Authentication(portcullis_authn::Need::Login(question)) => {
+                let question = question.clone();
+                self.wait_for(async move { question.ask(&*fetch, SystemClock.now()).await });
             }
             Need::Authentication(portcullis_authn::Need::Introspection(question)) => {
                 let question = question.clone();

@@ -19,6 +19,7 @@ mod gateway;
 mod housekeeping;
 mod observer;
 mod operator;
+mod own;
 mod rehearsal;
 mod respond;
 mod scan;

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE,
+    WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use portcullis_core::{Challenge, Denial, Head, Notes, Reason, RequestId, StageId};
@@ -36,6 +37,11 @@ pub(crate) fn refusal(
     }
     if let Some(location) = answer.and_then(|answer| answer.location.as_deref()) {
         insert(headers, LOCATION, location);
+    }
+    if let Some(redirect) = notes.redirect_for(reason) {
+        insert(headers, LOCATION, &redirect.location);
+        insert(headers, SET_COOKIE, redirect.cookie.expose());
+        insert(headers, CACHE_CONTROL, "no-store");
     }
     add_reason_fields(snapshot, reason, notes, head, headers);
     *response.body_mut() = body;

@@ -230,6 +230,9 @@ impl Worker {
             Need::Authentication(portcullis_authn::Need::Introspection(question)) => {
                 question.ask(&*self.shared.fetch, SystemClock.now()).await;
             }
+            Need::Authentication(portcullis_authn::Need::Login(question)) => {
+                question.ask(&*self.shared.fetch, SystemClock.now()).await;
+            }
         }
     }
 

@@ -24,6 +24,7 @@ const SCRIPTS: &[Script] = scripts! {
     1 "0001_changes",
     2 "0002_api_keys",
     3 "0003_revocations",
+    4 "0004_sessions",
     5 "0005_quotas",
 };
 

@@ -66,7 +66,7 @@ pub(super) async fn all(call: &Call<'_>) -> Result<Answer, Problem> {
     match *call.request.method {
         Method::GET => {
             let (after, limit) = call.page()?;
-            let records = keys.list(after, limit).await?;
+            let records = keys.list(&after, limit).await?;
             let last = records.last().map(|record| record.id.as_str());
             Ok(listed("keys", records.iter().map(|record| record.json()).collect(), last, limit))
         }
@@ -117,7 +117,7 @@ pub(super) async fn act(call: &Call<'_>, id: &str, action: Action) -> Result<Ans
 /// The keys of the method that `?method=` names; it can be left out if there is one.
 fn method<'c>(call: &'c Call<'_>) -> Result<&'c Arc<StoredKeys>, Problem> {
     let all = call.snapshot.authentication.stored_keys();
-    match (call.parameter("method"), all) {
+    match (call.parameter("method").as_deref(), all) {
         (None, [only]) => Ok(only),
         (None, []) => Err(Problem::unknown("no method keeps keys in the database")),
         (None, _) => {

@@ -61,7 +61,7 @@ pub(super) async fn usage(call: &Call<'_>, name: &str) -> Result<Answer, Problem
     match *call.request.method {
         Method::GET => {
             let (after, limit) = call.page()?;
-            let page = quotas.usage(name, after, limit, call.now).await?;
+            let page = quotas.usage(name, &after, limit, call.now).await?;
             let last = page.last().map(|usage| usage.holder.as_str());
             Ok(listed("usage", page.iter().map(Usage::json).collect(), last, limit))
         }

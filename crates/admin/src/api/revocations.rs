@@ -14,7 +14,7 @@ pub(super) async fn all(call: &Call<'_>) -> Result<Answer, Problem> {
     match *call.request.method {
         Method::GET => {
             let (after, limit) = call.page()?;
-            let page = revocations.page(after, call.now, limit).await.map_err(RevocationError::from)?;
+            let page = revocations.page(&after, call.now, limit).await.map_err(RevocationError::from)?;
             let last = page.last().map(|revocation| revocation.id.as_str());
             Ok(listed("revocations", page.iter().map(Revocation::json).collect(), last, limit))
         }

@@ -20,9 +20,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::key_text::checked_id;
-use super::known::{FRESH, Known, KnownKeys};
 use crate::fault::{Failure, Fault, Need};
 use crate::flights::Flights;
+use crate::known::{FRESH, Known, KnownRecords};
 
 /// The topic under which changes are followed.
 pub const TOPIC: &str = "api_keys";
@@ -40,7 +40,7 @@ pub struct StoredKeys {
     pub(super) method: String,
     pub(super) database: Arc<Database>,
     pepper: hmac::Key,
-    known: KnownKeys,
+    known: KnownRecords<Record>,
     flights: Flights<String>,
     /// Until when the database is not asked, since it failed.
     away_until: AtomicU64,
@@ -112,7 +112,7 @@ impl StoredKeys {
             method: method.to_owned(),
             database,
             pepper: hmac::Key::new(hmac::HMAC_SHA256, pepper),
-            known: KnownKeys::default(),
+            known: KnownRecords::default(),
             flights: Flights::default(),
             away_until: AtomicU64::new(0),
             followed: AtomicI64::new(0),
@@ -305,22 +305,6 @@ impl Record {
             return Err(Fault::elsewhere("key_not_for_route"));
         }
         Ok(())
-    }
-
-    #[cfg(test)]
-    pub(super) fn for_tests(id: &str) -> Self {
-        Self {
-            id: id.to_owned(),
-            hash: Vec::new(),
-            previous: None,
-            details: Details::default(),
-            enabled: true,
-            created: Timestamp(0),
-            expires: None,
-            last_used: None,
-            principal: Arc::new(Principal::new(PrincipalKind::ApiKey, id, "partners")),
-            use_noted: AtomicU64::new(0),
-        }
     }
 
     /// Everything about it that may be shown, for programs.

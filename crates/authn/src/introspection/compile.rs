@@ -3,7 +3,6 @@
 use std::sync::atomic::AtomicU64;
 
 use http::Uri;
-use parking_lot::Mutex;
 use portcullis_core::{KeyPath, KeyedHash, Period, Problems};
 use portcullis_oidc::client::{Client, ClientAuthentication, ProviderMetadata};
 use portcullis_oidc::mint::SigningKey;
@@ -16,6 +15,7 @@ use crate::flights::Flights;
 use crate::jwt::TokenHeader;
 use crate::jwt::claims::ClaimPath;
 use crate::method::{Compiling, MethodId};
+use crate::provider::Provider;
 
 const LONGEST: Period = Period::secs(60 * 60);
 
@@ -50,9 +50,9 @@ impl IntrospectionMethod {
                 .error(path, format!("the operating system has no randomness to give: {error}"))
                 .suggest("start again when it has");
         });
-        let known = match endpoint {
-            None => None,
-            Some(endpoint) => Some(asked_at(&raw.issuer, endpoint?)),
+        let provider = match endpoint {
+            None => Provider::new(raw.issuer.clone()),
+            Some(endpoint) => Provider::fixed(asked_at(&raw.issuer, endpoint?)),
         };
         issuer?;
         Some(Self {
@@ -62,8 +62,7 @@ impl IntrospectionMethod {
             audiences: raw.audiences.clone(),
             roles: ClaimPath::new(&raw.roles_claim),
             client: client?,
-            known,
-            discovered: Mutex::default(),
+            provider,
             active: raw.cache.active.0,
             inactive: raw.cache.inactive.0,
             hash: hash.ok()?,
@@ -91,7 +90,7 @@ fn asked_at(issuer: &str, endpoint: Uri) -> ProviderMetadata {
     }
 }
 
-fn url(text: &str, path: &KeyPath, problems: &mut Problems) -> Option<Uri> {
+pub(crate) fn url(text: &str, path: &KeyPath, problems: &mut Problems) -> Option<Uri> {
     match KeySetUrl::parse(text) {
         Ok(url) => Some(url.as_uri().clone()),
         Err(error) => {
@@ -103,7 +102,7 @@ fn url(text: &str, path: &KeyPath, problems: &mut Problems) -> Option<Uri> {
     }
 }
 
-fn client(raw: &RawClient, path: &KeyPath, compiling: &mut Compiling<'_>) -> Option<Client> {
+pub(crate) fn client(raw: &RawClient, path: &KeyPath, compiling: &mut Compiling<'_>) -> Option<Client> {
     if raw.id.is_empty() {
         compiling
             .problems

@@ -1,8 +1,10 @@
 //! What a provider says of itself: OpenID Connect Discovery 1.0, RFC 8414.
 
 use http::Uri;
+use portcullis_core::Secret;
 use serde_json::{Map, Value};
 
+use super::form::Form;
 use crate::fetch::document;
 use crate::{Fetch, FetchError, KeySetUrl, KeySetUrlError, json};
 
@@ -76,6 +78,18 @@ impl ProviderMetadata {
                 == Some(&Value::Bool(true)),
             code_challenge_methods: document.get("code_challenge_methods_supported").map(strings),
         })
+    }
+
+    /// Where a person is sent to log out there (OpenID Connect RP-Initiated Logout section 2), and comes back to `after`.
+    #[must_use]
+    pub fn end_session_url(&self, client_id: &str, id_token: &Secret, after: &str) -> Option<String> {
+        let endpoint = self.end_session_endpoint.as_ref()?;
+        let form = Form::default()
+            .with("client_id", client_id)
+            .with("id_token_hint", id_token.expose())
+            .with("post_logout_redirect_uri", after);
+        let separator = if endpoint.query().is_some() { '&' } else { '?' };
+        Some(format!("{endpoint}{separator}{}", form.into_string()))
     }
 
     /// Asks a provider: at `/.well-known/openid-configuration` below the issuer, or where RFC 8414 section 3 has it.

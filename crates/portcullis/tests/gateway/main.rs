@@ -10,6 +10,7 @@
 #![allow(unreachable_pub, reason = "nothing is reachable from outside of a test binary")]
 
 mod answers;
+mod browser;
 mod common;
 mod credentials;
 mod databases;

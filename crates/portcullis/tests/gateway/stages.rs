@@ -8,6 +8,7 @@ mod dpop;
 mod fleet;
 mod issuers;
 mod limits;
+mod login;
 mod modes;
 mod opaque_tokens;
 mod quotas;

@@ -1,5 +1,5 @@
-//! The records of keys that were read from the database, and the ids of which there is none. Bounded, and what it costs does
-//! not depend on how full it is.
+//! What was read from the database, and the ids of which there is nothing. Bounded, and what it costs does not depend on how
+//! full it is.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,23 +8,21 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use portcullis_core::Timestamp;
 
-use super::stored::Record;
-
 /// How long a record, or that there is none, is believed without a look at the table.
-pub(super) const FRESH: Duration = Duration::from_secs(60);
+pub(crate) const FRESH: Duration = Duration::from_secs(60);
 /// Until how long after it was read a record serves while the database is away.
-pub(super) const STALE: Duration = Duration::from_secs(600);
+pub(crate) const STALE: Duration = Duration::from_secs(600);
 /// How many records are kept at the least when there are more; at the most twice as many.
 const RECORDS: usize = 100_000;
 /// The same of ids of which there is none. Whoever makes up ids fills these, and none of the places for records.
 const MISSING: usize = 20_000;
 
 /// What is known of an id.
-#[derive(Debug, Clone)]
-pub(super) enum Known {
+#[derive(Debug)]
+pub(crate) enum Known<R> {
     /// This.
-    Record(Arc<Record>),
-    /// That there is no such key.
+    Record(Arc<R>),
+    /// That there is nothing.
     Missing,
     /// That its record cannot be read.
     Unreadable,
@@ -32,14 +30,14 @@ pub(super) enum Known {
 
 /// What is known of ids.
 #[derive(Debug)]
-pub(super) struct KnownKeys {
-    records: Mutex<Generations<Read>>,
+pub(crate) struct KnownRecords<R> {
+    records: Mutex<Generations<Read<R>>>,
     missing: Mutex<Generations<Absent>>,
 }
 
-#[derive(Debug, Clone)]
-struct Read {
-    record: Arc<Record>,
+#[derive(Debug)]
+struct Read<R> {
+    record: Arc<R>,
     fetched: Timestamp,
     fresh_until: Timestamp,
 }
@@ -50,7 +48,13 @@ struct Absent {
     is_unreadable: bool,
 }
 
-impl Default for KnownKeys {
+impl<R> Clone for Read<R> {
+    fn clone(&self) -> Self {
+        Self { record: Arc::clone(&self.record), ..*self }
+    }
+}
+
+impl<R> Default for KnownRecords<R> {
     fn default() -> Self {
         Self {
             records: Mutex::new(Generations::new(RECORDS)),
@@ -59,9 +63,9 @@ impl Default for KnownKeys {
     }
 }
 
-impl KnownKeys {
+impl<R> KnownRecords<R> {
     /// What is known; older records too if the database is away.
-    pub(super) fn find(&self, id: &str, now: Timestamp, is_away: bool) -> Option<Known> {
+    pub(crate) fn find(&self, id: &str, now: Timestamp, is_away: bool) -> Option<Known<R>> {
         let read = self.records.lock().find(id);
         if let Some(read) = read
             && (now < read.fresh_until || is_away && now.since(read.fetched) < STALE)
@@ -73,7 +77,7 @@ impl KnownKeys {
     }
 
     /// Remembers what was read.
-    pub(super) fn insert(&self, id: &str, known: Known, now: Timestamp, fresh_until: Timestamp) {
+    pub(crate) fn insert(&self, id: &str, known: Known<R>, now: Timestamp, fresh_until: Timestamp) {
         // What is pushed out is freed after the lock.
         match known {
             Known::Record(record) => {
@@ -91,18 +95,18 @@ impl KnownKeys {
     }
 
     /// Forgets what is known of an id.
-    pub(super) fn forget(&self, id: &str) {
+    pub(crate) fn forget(&self, id: &str) {
         self.records.lock().remove(id);
         self.missing.lock().remove(id);
     }
 
-    /// Forgets that there are no such keys: there may be now.
-    pub(super) fn forget_missing(&self) {
+    /// Forgets of which ids there is nothing: there may be now.
+    pub(crate) fn forget_missing(&self) {
         let _pushed_out = std::mem::replace(&mut *self.missing.lock(), Generations::new(MISSING));
     }
 
     /// Forgets everything.
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         let _pushed_out = std::mem::replace(&mut *self.records.lock(), Generations::new(RECORDS));
         self.forget_missing();
     }
@@ -172,9 +176,9 @@ mod tests {
 
     #[test]
     fn ids_that_somebody_makes_up_push_no_record_out() {
-        let known = KnownKeys::default();
+        let known = KnownRecords::default();
         let at = Timestamp::from_secs;
-        let record = Arc::new(Record::for_tests("acme"));
+        let record = Arc::new("acme");
         known.insert("acme", Known::Record(record), at(0), at(60));
         for number in 0..3 * RECORDS {
             known.insert(&format!("made-up-{number}"), Known::Missing, at(1), at(61));
