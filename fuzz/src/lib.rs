@@ -251,6 +251,23 @@ pub fn webhook_signature(input: &[u8]) {
     assert!(!is_let_in(&METHODS, &headers, body), "{}", input.escape_ascii());
 }
 
+/// Whatever is sent as the signature of a request, on two lines: nobody is let in who does not have a key.
+pub fn message_signature(input: &[u8]) {
+    static METHODS: LazyLock<(Authentication, Authenticate)> = LazyLock::new(|| {
+        methods(serde_json::json!({ "signatures": [{
+            "name": "main", "required": ["@method", "@path"],
+            "keys": [{ "id": "k", "algorithm": "hmac-sha256", "secret": "0123456789abcdef0123456789abcdef" }],
+        }] }))
+    });
+    let mut halves = input.splitn(2, |byte| *byte == b'\n');
+    let mut headers = HeaderMap::new();
+    for name in ["signature-input", "signature"] {
+        let Ok(value) = HeaderValue::from_bytes(halves.next().unwrap_or_default()) else { return };
+        headers.insert(HeaderName::from_static(name), value);
+    }
+    assert!(!is_let_in(&METHODS, &headers, b""), "{}", input.escape_ascii());
+}
+
 /// Whatever is sent as the proof of possession for a token that is bound to a key which nobody has: nobody is let in.
 pub fn dpop_proof(input: &[u8]) {
     const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -502,6 +519,11 @@ mod tests {
     #[test]
     fn webhook_signature() {
         over_seeds("webhook_signature", super::webhook_signature);
+    }
+
+    #[test]
+    fn message_signature() {
+        over_seeds("message_signature", super::message_signature);
     }
 
     #[test]

@@ -240,6 +240,7 @@ impl Authentication {
                     self.unrevoked(introspection.authenticate(head, self.dpop())?, head.now)?
                 }
                 Step::Webhook(webhook) => webhook.authenticate(head)?,
+                Step::MessageSignature(signatures) => signatures.authenticate(head)?,
                 Step::Login(login) => self.unrevoked(login.authenticate(head)?, head.now)?,
             };
             if let Some(principal) = found {

@@ -37,6 +37,7 @@ impl Authentication {
                 }
                 Step::ApiKeys(method) => api_key(self.realm(), method, reason),
                 Step::Webhook(method) => webhook(self.realm(), method),
+                Step::MessageSignature(_) => format!("Signature realm=\"{}\"", self.realm()),
                 Step::Login(method) => login(self.realm(), method),
                 // What TLS asks for has no challenge of HTTP.
                 Step::Certificates(_) => continue,

@@ -1,12 +1,12 @@
-//! A credential becomes a principal: JWT, API key, opaque token, client certificate, webhook signature, anonymous.
+//! A credential becomes a principal: JWT, API key, opaque token, client certificate, login, signature, webhook, anonymous.
 //!
 //! [`Authentication`] holds every method of the configuration, [`Authenticate`] is what one route takes of them:
 //! methods in order, scopes, whether callers without a credential are let in. The first method whose credential
 //! is present decides; a credential that is present and wrong is refused, and never counts as none.
 //!
 //! Each kind of credential is one module with its raw configuration, its compile step and its verification:
-//! [`jwt`], [`introspection`], [`api_key`], [`certificate`], [`webhook`]. A new kind is such a module, a list in [`RawAuthentication`], and one variant in
-//! `method`, where the compiler then asks for the rest.
+//! [`jwt`], [`introspection`], [`login`], [`api_key`], [`certificate`], [`message_signature`], [`webhook`]. A new kind is such a module, a list in
+//! [`RawAuthentication`], and one variant in `method`, where the compiler then asks for the rest.
 
 pub mod api_key;
 mod authentication;
@@ -22,6 +22,7 @@ pub mod introspection;
 pub mod jwt;
 mod known;
 pub mod login;
+pub mod message_signature;
 mod method;
 mod operator;
 mod plan;

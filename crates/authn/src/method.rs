@@ -13,6 +13,7 @@ use crate::certificate::CertificateMethod;
 use crate::introspection::IntrospectionMethod;
 use crate::jwt::{JwtMethod, JwtStep};
 use crate::login::{LoginMethod, Sessions};
+use crate::message_signature::MessageSignatureMethod;
 use crate::plan::ANONYMOUS;
 use crate::replay::ReplayTable;
 use crate::webhook::WebhookMethod;
@@ -28,6 +29,7 @@ pub(crate) enum Method {
     ApiKeys(Arc<ApiKeyMethod>),
     Certificates(Arc<CertificateMethod>),
     Webhook(Arc<WebhookMethod>),
+    MessageSignature(Arc<MessageSignatureMethod>),
     Introspection(Arc<IntrospectionMethod>),
     Login(Arc<LoginMethod>),
 }
@@ -39,6 +41,7 @@ pub(crate) enum Step {
     ApiKeys(Arc<ApiKeyMethod>),
     Certificates(Arc<CertificateMethod>),
     Webhook(Arc<WebhookMethod>),
+    MessageSignature(Arc<MessageSignatureMethod>),
     Introspection(Arc<IntrospectionMethod>),
     Login(Arc<LoginMethod>),
 }
@@ -50,6 +53,7 @@ impl Step {
             Self::Jwt(jwt) => jwt.reads(header),
             Self::ApiKeys(method) => method.header() == header,
             Self::Webhook(method) => method.header() == header,
+            Self::MessageSignature(_) => MessageSignatureMethod::header() == *header,
             Self::Introspection(method) => method.header().name() == header,
             Self::Certificates(_) | Self::Login(_) => false,
         }
@@ -109,6 +113,14 @@ impl Methods {
             |raw| &raw.name,
             CertificateMethod::compile,
             Method::Certificates,
+            compiling,
+        );
+        methods.register(
+            &raw.signatures,
+            &path.key("signatures"),
+            |raw| &raw.name,
+            MessageSignatureMethod::compile,
+            Method::MessageSignature,
             compiling,
         );
         methods.register(

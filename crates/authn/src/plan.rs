@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use crate::jwt::JwtStep;
 use crate::login::LoginMethod;
+use crate::message_signature::MessageSignatureMethod;
 use crate::method::{Method, Step};
 use crate::step_up::StepUp;
 use crate::{Authentication, RawAuthenticate, RawScopes};
@@ -170,6 +171,13 @@ impl Authenticate {
                 None => self.steps.push(Step::Webhook(Arc::clone(method))),
                 Some(_) => refuse_shared_header(name, method.header(), path, problems),
             },
+            Ok(Some(Method::MessageSignature(method))) => {
+                let header = MessageSignatureMethod::header();
+                match self.step_that_reads(&header) {
+                    None => self.steps.push(Step::MessageSignature(Arc::clone(method))),
+                    Some(_) => refuse_shared_header(name, &header, path, problems),
+                }
+            }
             Ok(Some(Method::Login(method))) => self.steps.push(Step::Login(Arc::clone(method))),
             Ok(None) => {}
             Err(()) => {

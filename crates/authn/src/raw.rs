@@ -10,6 +10,7 @@ use crate::dpop::RawDpop;
 use crate::introspection::RawIntrospection;
 use crate::jwt::RawJwt;
 use crate::login::RawLogin;
+use crate::message_signature::RawMessageSignatures;
 use crate::webhook::RawWebhook;
 
 /// The ways in which callers may prove who they are. Routes refer to them by name.
@@ -28,6 +29,8 @@ pub struct RawAuthentication {
     pub login: Vec<RawLogin>,
     /// Methods that take the certificates of clients.
     pub certificates: Vec<RawCertificates>,
+    /// Methods that take requests that their senders sign (RFC 9421).
+    pub signatures: Vec<RawMessageSignatures>,
     /// Methods that take requests signed with a shared secret, such as the webhooks of GitHub, Stripe and Slack.
     pub webhooks: Vec<RawWebhook>,
     /// Proofs of possession for tokens (RFC 9449). Default none: tokens that are bound to a key are refused.
@@ -45,6 +48,7 @@ impl Default for RawAuthentication {
             introspection: Vec::new(),
             login: Vec::new(),
             certificates: Vec::new(),
+            signatures: Vec::new(),
             webhooks: Vec::new(),
             dpop: None,
             cache: RawCredentialCache::default(),

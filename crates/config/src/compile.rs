@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, Method};
 use portcullis_audit::{AuditLog, Matches};
+use portcullis_authn::message_signature::RawMessageSignatures;
 use portcullis_authn::webhook::RawWebhook;
 use portcullis_authn::{Authenticate, Authentication, Operators};
 use portcullis_authz::{Authorization, RouteInfo};
@@ -146,7 +147,11 @@ fn judged_fields(raw: &RawConfig, drafts: &[RouteDraft<'_>]) -> Vec<HeaderName> 
         _ => None,
     });
     let of_webhooks = raw.authentication.webhooks.iter().flat_map(RawWebhook::fields);
-    let written = names.chain(of_webhooks).filter_map(|name| HeaderName::try_from(name).ok());
+    let of_signatures = raw.authentication.signatures.iter().flat_map(RawMessageSignatures::fields);
+    let written = names
+        .chain(of_webhooks)
+        .chain(of_signatures.map(str::to_owned))
+        .filter_map(|name| HeaderName::try_from(name).ok());
     written.chain(of_limits).collect()
 }
 

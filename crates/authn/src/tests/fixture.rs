@@ -152,6 +152,8 @@ impl Refused {
 
 /// A request that owns what its head borrows.
 pub(super) struct Request {
+    method: Method,
+    host: &'static str,
     target: Target,
     headers: HeaderMap,
     body: Option<String>,
@@ -161,7 +163,19 @@ pub(super) struct Request {
 impl Request {
     pub(super) fn to(target: &str) -> Self {
         let target = Target::parse(target, &TargetRules::default()).unwrap();
-        Self { target, headers: HeaderMap::new(), body: None, now: Timestamp::from_secs(NOW) }
+        Self {
+            method: Method::GET,
+            host: "api.example.com",
+            target,
+            headers: HeaderMap::new(),
+            body: None,
+            now: Timestamp::from_secs(NOW),
+        }
+    }
+
+    /// A POST to this host.
+    pub(super) fn post(host: &'static str, target: &str) -> Self {
+        Self { method: Method::POST, host, ..Self::to(target) }
     }
 
     /// With a token after `Bearer`.
@@ -203,8 +217,8 @@ impl Request {
     pub(super) fn head(&self) -> Head<'_> {
         let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
         Head {
-            method: &Method::GET,
-            host: "api.example.com",
+            method: &self.method,
+            host: self.host,
             target: &self.target,
             headers: &self.headers,
             version: Version::HTTP_11,

@@ -9,6 +9,7 @@ mod fleet;
 mod issuers;
 mod limits;
 mod login;
+mod message_signatures;
 mod modes;
 mod opaque_tokens;
 mod quotas;
