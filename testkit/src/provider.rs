@@ -141,8 +141,32 @@ pub fn missing(what: &str) {
     }
 }
 
-fn node(folder: &Path) -> Option<PathBuf> {
+/// Opens `url` with Chromium, logs this person in at a [`Provider`] on the way, and says where the browser is then: `url`, `text`, `cookie` as
+/// scripts see it, and `cookies`.
+///
+/// There is nothing where Chromium or Node.js are missing; that is said aloud, and is a failure where `CI` is set.
+///
+/// # Panics
+/// When the browser does not arrive.
+#[must_use]
+pub fn log_in_with_chromium(url: &str, person: &str) -> Option<Value> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("idp");
+    let (Some(node), Some(_)) = (node(&folder), program("chromium")) else {
+        missing("Chromium, Node.js and the packages of testkit/idp");
+        return None;
+    };
+    let output = Command::new(node).arg("browser.mjs").args([url, person]).current_dir(folder).output();
+    let output = output.expect("Node.js runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(serde_json::from_slice(&output.stdout).expect("what the browser shows"))
+}
+
+fn program(name: &str) -> Option<PathBuf> {
     let paths = std::env::var_os("PATH")?;
-    let found = std::env::split_paths(&paths).map(|path| path.join("node")).find(|path| path.is_file())?;
+    std::env::split_paths(&paths).map(|path| path.join(name)).find(|path| path.is_file())
+}
+
+fn node(folder: &Path) -> Option<PathBuf> {
+    let found = program("node")?;
     folder.join("node_modules/oidc-provider").is_dir().then_some(found)
 }

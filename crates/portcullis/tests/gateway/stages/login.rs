@@ -6,7 +6,7 @@ use std::time::Instant;
 use portcullis_testkit::PATIENCE;
 use portcullis_testkit::echo::Upstream;
 use portcullis_testkit::gateway::Gateway;
-use portcullis_testkit::provider::Provider;
+use portcullis_testkit::provider::{Provider, log_in_with_chromium};
 use portcullis_testkit::raw::{self, Response};
 use serde_json::{Value, json};
 
@@ -479,6 +479,78 @@ fn what_a_login_needs_is_said() {
             config("http://127.0.0.1:9", &upstream, "sqlite://state.db", "").text().replacen(was, is, 1);
         let refused = crate::common::setup().refuse(&text);
         assert!(refused.stderr.contains(says), "{is}: {}", refused.stderr);
+    }
+}
+
+/// A real browser, with its own ideas of cookies, redirects and forms.
+#[test]
+fn chromium_logs_in() {
+    let Some(provider) = Provider::start(&[]) else { return };
+    let upstream = Upstream::start();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let origin = format!("http://localhost:{port}");
+    let text = config(provider.issuer(), &upstream, "sqlite://state.db", "").text();
+    let text = text.replace(&format!("origin: \"{ORIGIN}\""), &format!("origin: \"{origin}\""));
+    let gateway =
+        crate::common::setup().start(&text.replacen("127.0.0.1:0", &format!("127.0.0.1:{port}"), 1));
+    let client = json!({
+        "client_id": "portal", "client_secret": "a secret of the portal",
+        "redirect_uris": [format!("{origin}/.auth/web/callback")],
+    });
+    provider.control("client", &client.to_string());
+    let Some(seen) = log_in_with_chromium(&format!("{origin}/orders?page=2"), "ann") else { return };
+    assert_eq!(seen["url"], format!("{origin}/orders?page=2"));
+    assert!(seen["text"].as_str().unwrap().contains("[\"x-caller\",\"ann\"]"), "{seen}");
+    assert_eq!(seen["cookie"], "", "scripts see none of ours");
+    let cookies = seen["cookies"].as_array().unwrap();
+    let session = cookies.iter().find(|cookie| cookie["name"] == SESSION).unwrap();
+    assert_eq!(
+        (&session["httpOnly"], &session["secure"], &session["sameSite"], &session["path"]),
+        (&json!(true), &json!(true), &json!("Lax"), &json!("/"))
+    );
+    assert!(!cookies.iter().any(|cookie| cookie["name"].as_str().unwrap().contains("-login-")), "{seen}");
+    let logins = gateway.stop_and_audit().iter().filter(|record| record["change.action"] == "login").count();
+    assert_eq!(logins, 1);
+}
+
+/// Tokens, codes, cookies and the secrets of the configuration: none of them is in what the gateway writes, stores or tells.
+#[test]
+fn no_secret_of_a_login_is_told() {
+    let Some(scene) = scene(json!({ "AccessToken": 1 }), "sqlite://state.db", OFFLINE) else { return };
+    let mut browser = Browser::of("ann", &scene.gateway);
+    let callback = browser.until_callback("/orders");
+    let mut secrets: Vec<String> = browser.cookies().values().cloned().collect();
+    for name in ["code=", "state="] {
+        secrets.push(callback.split(name).nth(1).unwrap().split('&').next().unwrap().to_owned());
+    }
+    let mut answers = vec![browser.get(&callback.replace("code=", "code=x"), NAVIGATION).text()];
+    assert_eq!(browser.open("/orders").status, 200);
+    let begun = Instant::now();
+    while scene.provider.asked("/token") < 4 {
+        assert!(begun.elapsed() < PATIENCE, "it is never renewed");
+        answers.push(page(&mut browser, "/orders").text());
+    }
+    secrets.push(browser.cookies()[SESSION].clone());
+    answers.push(browser.send("POST", &format!("{ORIGIN}/orders"), "", "a=b").text());
+    let metrics = raw::get(scene.gateway.address("admin"), "/metrics", "").text();
+    let listed = ops(&scene.gateway).get("/v1/sessions").text();
+    let stored = ["state.db", "state.db-wal"].map(|name| {
+        let bytes = std::fs::read(scene.gateway.folder().join(name)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    });
+    assert!(stored.concat().contains("sessions"), "that is the database");
+    let issued = scene.provider.control("seen", "")["secrets"].clone();
+    secrets.extend(issued.as_array().unwrap().iter().map(|secret| secret.as_str().unwrap().to_owned()));
+    secrets.extend(["a secret of the portal", "0123456789abcdef0123456789abcdef"].map(str::to_owned));
+    assert!(secrets.len() > 12, "{secrets:?}");
+    let mut gateway = scene.gateway;
+    gateway.stop();
+    let (stderr, stdout, records) = (gateway.stderr(), gateway.stdout(), json!(gateway.audit()).to_string());
+    let told = [&answers.concat(), &metrics, &listed, &stored.concat(), &stderr, &stdout, &records];
+    for secret in secrets {
+        for (place, text) in told.iter().enumerate() {
+            assert!(!text.contains(&secret), "{secret} is in {place}");
+        }
     }
 }
 
