@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use portcullis_core::Timestamp;
-use portcullis_oidc::Fetch;
 use portcullis_oidc::client::{ProviderMetadata, TokenClientError};
+use portcullis_oidc::{Fetch, FetchError};
 
 use crate::fault::Fault;
+use crate::flights::Flights;
 
 /// How long what a provider says of itself is believed.
 const METADATA: Duration = Duration::from_secs(60 * 60);
@@ -22,6 +23,7 @@ pub(crate) struct Provider {
     issuer: String,
     said: Mutex<Option<Said>>,
     away_until: AtomicU64,
+    flights: Flights<()>,
 }
 
 #[derive(Debug, Clone)]
@@ -32,15 +34,20 @@ struct Said {
 
 impl Provider {
     /// One that is asked about itself.
-    pub(crate) const fn new(issuer: String) -> Self {
-        Self { issuer, said: Mutex::new(None), away_until: AtomicU64::new(0) }
+    pub(crate) fn new(issuer: String) -> Self {
+        Self { issuer, said: Mutex::new(None), away_until: AtomicU64::new(0), flights: Flights::default() }
     }
 
     /// One of which everything is known.
     pub(crate) fn fixed(metadata: ProviderMetadata) -> Self {
         let issuer = metadata.issuer.clone();
         let said = Said { metadata: Arc::new(metadata), until: Timestamp(u64::MAX) };
-        Self { issuer, said: Mutex::new(Some(said)), away_until: AtomicU64::new(0) }
+        Self {
+            issuer,
+            said: Mutex::new(Some(said)),
+            away_until: AtomicU64::new(0),
+            flights: Flights::default(),
+        }
     }
 
     /// What it said, however long ago; `None` if it was not asked yet.
@@ -52,17 +59,28 @@ impl Provider {
         }
     }
 
-    /// What it says of itself. If it says nothing, what it said before holds.
+    /// What it says of itself, asked once for all who want to know. If it says nothing, what it said before holds.
     pub(crate) async fn metadata(
         &self,
         fetch: &dyn Fetch,
         now: Timestamp,
     ) -> Result<Arc<ProviderMetadata>, TokenClientError> {
+        self.flights.in_turn((), self.ask(fetch, now)).await
+    }
+
+    async fn ask(
+        &self,
+        fetch: &dyn Fetch,
+        now: Timestamp,
+    ) -> Result<Arc<ProviderMetadata>, TokenClientError> {
         let before = self.said.lock().clone();
-        if let Some(said) = &before
-            && now < said.until
-        {
-            return Ok(Arc::clone(&said.metadata));
+        match &before {
+            Some(said) if now < said.until => return Ok(Arc::clone(&said.metadata)),
+            // Whoever asks on behalf of strangers is not the one who decides how often.
+            None if now.0 < self.away_until.load(Ordering::Relaxed) => {
+                return Err(FetchError::TimedOut.into());
+            }
+            _ => {}
         }
         match (ProviderMetadata::discover(fetch, &self.issuer).await, before) {
             (Ok(metadata), _) => {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Map, Value};
 
-use crate::Timestamp;
+use crate::{Secret, Timestamp};
 
 /// How the principal came to be known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -57,6 +57,8 @@ pub struct Principal {
     pub claims: Map<String, Value>,
     /// When the credential ends.
     pub expires: Option<Timestamp>,
+    /// The token that the provider gave for whoever is logged in, for services.
+    pub access_token: Option<Secret>,
 }
 
 impl Principal {
@@ -74,6 +76,7 @@ impl Principal {
             scopes: Vec::new(),
             claims: Map::new(),
             expires: None,
+            access_token: None,
         }
     }
 

@@ -7,7 +7,8 @@ use std::time::Instant;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::header::{
-    ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HOST, IF_RANGE, RANGE, TE, TRANSFER_ENCODING, UPGRADE,
+    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, IF_RANGE, RANGE, TE, TRANSFER_ENCODING,
+    UPGRADE,
 };
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, response};
@@ -367,6 +368,13 @@ fn add_identity(forward: &Forward, principal: &Principal, headers: &mut HeaderMa
         if let Some(value) = source.value(principal) {
             headers.insert(name.clone(), value);
         }
+    }
+    if forward.access_token
+        && let Some(token) = &principal.access_token
+        && let Ok(mut value) = HeaderValue::try_from(format!("Bearer {}", token.expose()))
+    {
+        value.set_sensitive(true);
+        headers.insert(AUTHORIZATION, value);
     }
 }
 

@@ -17,7 +17,8 @@ use crate::plan::is_scope;
 use crate::provider::Provider;
 
 const SHORTEST_SECRET: usize = 32;
-const SHORTEST_IDLE: Period = Period::secs(120);
+/// Gateways learn of one another's requests within two minutes.
+const SHORTEST_IDLE: Period = Period::secs(300);
 const LONGEST: Period = Period::secs(30 * 24 * 60 * 60);
 /// How many logins are remembered that came back within the last minutes.
 const MOST_LOGINS: usize = 1_000_000;

@@ -45,7 +45,7 @@ pub struct RawLogin {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawSession {
-    /// Without a request. Default 30m, at least 2m.
+    /// Without a request. Default 30m, at least 5m.
     pub idle: Period,
     /// At all. Default 12h, at most 30d.
     pub absolute: Period,

@@ -125,11 +125,12 @@ impl SessionTokens {
 impl Session {
     pub(super) fn new(
         id: String,
-        principal: Principal,
+        mut principal: Principal,
         tokens: SessionTokens,
         (created, idle_until, ends): (Timestamp, Timestamp, Timestamp),
         version: i64,
     ) -> Self {
+        principal.access_token = Some(tokens.access.clone());
         Self {
             id,
             sid: principal.claims.get("sid").and_then(Value::as_str).map(str::to_owned),

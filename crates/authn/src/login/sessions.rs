@@ -303,8 +303,10 @@ impl Sessions {
         self.write_uses().await?;
         if now.0 >= self.purge_at.load(Ordering::Relaxed) {
             self.purge_at.store(now.plus(BETWEEN_PURGES).0, Ordering::Relaxed);
-            let purge = Query::new("DELETE FROM sessions WHERE ends <= $1 OR idle_until <= $1");
-            self.database.execute(purge.with(now)).await?;
+            let purge = Query::new("DELETE FROM sessions WHERE ends <= $1 OR idle_until <= $2");
+            // That it was used may not be written down yet.
+            let idle = Timestamp(now.0.saturating_sub(2 * USE_NOTED.as_nanos() as u64));
+            self.database.execute(purge.with(now).with(idle)).await?;
         }
         Ok(())
     }

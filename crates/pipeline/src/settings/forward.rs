@@ -37,6 +37,9 @@ pub struct RawForward {
     /// Whether the service gets the certificate that the client showed, in `Client-Cert` (RFC 9440). What clients send
     /// under this name never reaches any service.
     pub client_certificate: ClientCertificateFields,
+    /// Whether the service gets, in `Authorization`, the access token of whoever is logged in (`authentication.login`). Default
+    /// `false`.
+    pub access_token: bool,
 }
 
 impl Default for RawForward {
@@ -50,6 +53,7 @@ impl Default for RawForward {
             forwarded: ForwardedFields::default(),
             identity: BTreeMap::new(),
             client_certificate: ClientCertificateFields::default(),
+            access_token: false,
         }
     }
 }
@@ -124,6 +128,8 @@ pub struct Forward {
     pub identity: Vec<(HeaderName, IdentitySource)>,
     /// How the client's certificate is passed on.
     pub client_certificate: ClientCertificateFields,
+    /// Whether the access token of a login goes to the service.
+    pub access_token: bool,
 }
 
 /// Compiled time limits.
@@ -238,6 +244,7 @@ impl Forward {
             forwarded: raw.forwarded,
             identity,
             client_certificate: raw.client_certificate,
+            access_token: raw.access_token,
         }
     }
 }

@@ -308,6 +308,29 @@ fn many_requests_at_once_renew_a_session_once() {
     });
 }
 
+/// The token is the one of now: services can ask the provider about it, or other services with it.
+#[test]
+fn a_service_may_get_the_access_token() {
+    let Some(provider) = Provider::start(&[]) else { return };
+    let upstream = Upstream::start();
+    let gateway = config(provider.issuer(), &upstream, "sqlite://state.db", "")
+        .policy("forward", "{ access_token: true }")
+        .policy("authenticate", "{ methods: [web, anonymous] }")
+        .start();
+    let client = json!({
+        "client_id": "portal", "client_secret": "a secret of the portal",
+        "redirect_uris": [format!("{ORIGIN}/.auth/web/callback")],
+    });
+    provider.control("client", &client.to_string());
+    let mut browser = Browser::of("ann", &gateway);
+    assert_eq!(page(&mut browser, "/").status, 200);
+    assert!(!upstream.requests()[0].has("authorization"), "nobody is logged in");
+    assert_eq!(browser.open("/.auth/web/start?return_to=/orders").status, 200);
+    let token = upstream.requests()[1].header("authorization").unwrap();
+    let answer = raw::get(provider.address(), "/me", &format!("Authorization: {token}\r\n"));
+    assert_eq!((answer.status, &answer.json()["sub"]), (200, &json!("ann")));
+}
+
 #[test]
 fn whoever_is_withdrawn_at_the_provider_is_logged_out_here() {
     let Some(scene) = scene(json!({ "AccessToken": 1 }), "sqlite://state.db", OFFLINE) else { return };
@@ -457,7 +480,7 @@ fn what_a_login_needs_is_said() {
     let upstream = Upstream::start();
     for (more, says) in [
         (", scopes: [profile]", "without `openid`"),
-        (", session: { idle: 1s }", "not between 2m"),
+        (", session: { idle: 1s }", "not between 5m"),
         (", session: { idle: 1h, absolute: 30m }", "not between `idle`"),
         (", path: \"auth/\"", "not a path"),
         (", after_logout: \"http://evil.test\"", "neither a path nor a URL"),
