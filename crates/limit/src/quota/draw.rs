@@ -213,3 +213,88 @@ pub(crate) fn whole(number: u64) -> i64 {
 pub(crate) fn natural(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use portcullis_core::Timestamp;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn draw(place: u32, terms: &Arc<Terms>, amount: u64) -> Draw {
+        let term = Term { start: Timestamp(0), end: Timestamp(u64::MAX), previous: Timestamp(0) };
+        let (terms, holder) = (Arc::clone(terms), Arc::from("all"));
+        let watches = terms.watches;
+        Draw { place, terms, holder, term, watches, amount }
+    }
+
+    proptest! {
+        /// Whatever comes in whatever order: all or none is taken, no hard quota goes beyond what it has, a request is refused only
+        /// for want of room, and each threshold is told of once, from the lowest to the highest.
+        #[test]
+        fn requests_take_all_or_nothing_and_never_more_than_there_is(
+            quotas in prop::collection::vec((1..40_u64, 0..5_u64, 0..10_i64, any::<bool>()), 1..4),
+            requests in prop::collection::vec(prop::collection::vec((0..4_usize, 0..6_u64), 1..4), 1..60),
+        ) {
+            let terms: Vec<Arc<Terms>> = quotas
+                .iter()
+                .enumerate()
+                .map(|(number, (limit, grace, _, watches))| Arc::new(Terms {
+                    name: number.to_string().into(),
+                    limit: *limit,
+                    grace: *grace,
+                    carry_over: 0,
+                    measure: Measure::Requests,
+                    warn_at: vec![50, 80, 100],
+                    watches: *watches,
+                    passes_unanswered: false,
+                }))
+                .collect();
+            let row = |number: usize| draw(0, &terms[number], 0).row();
+            let mut holdings: BTreeMap<RowKey, Holding> = quotas
+                .iter()
+                .enumerate()
+                .map(|(number, (_, _, carried, _))| (row(number), Holding { used: 0, carried: *carried, warned: 0 }))
+                .collect();
+            let mut told: BTreeMap<u32, Vec<u16>> = BTreeMap::new();
+            for request in requests {
+                let mut draws: Vec<Draw> = Vec::new();
+                for (number, amount) in request {
+                    let number = number % terms.len();
+                    let place = u32::try_from(number).unwrap();
+                    if draws.iter().all(|draw| draw.place != place) {
+                        draws.push(draw(place, &terms[number], amount));
+                    }
+                }
+                let before = holdings.clone();
+                let QuotaCount::Answered(standings) = decide(&draws, &mut holdings) else { panic!("no answer") };
+                let mut has_room = true;
+                for (draw, standing) in draws.iter().zip(&standings) {
+                    let (limit, grace, carried, watches) = quotas[draw.place as usize];
+                    let most = limit + grace + u64::try_from(carried).unwrap();
+                    let used = natural(before[&draw.row()].used);
+                    let fits = watches || used + draw.amount.max(1) <= most;
+                    prop_assert_eq!(standing.refused, !fits);
+                    has_room &= fits;
+                    told.entry(draw.place).or_default().extend(&standing.crossed);
+                }
+                for draw in &draws {
+                    let taken = holdings[&draw.row()].used - before[&draw.row()].used;
+                    prop_assert_eq!(taken, if has_room { whole(draw.amount) } else { 0 });
+                }
+                let others = |holdings: &BTreeMap<RowKey, Holding>| -> Vec<Holding> {
+                    holdings.iter().filter(|(key, _)| draws.iter().all(|it| it.row() != **key)).map(|it| *it.1).collect()
+                };
+                prop_assert_eq!(others(&before), others(&holdings));
+            }
+            for (number, (limit, grace, carried, watches)) in quotas.iter().enumerate() {
+                let used = natural(holdings[&row(number)].used);
+                prop_assert!(*watches || used <= limit + grace + u64::try_from(*carried).unwrap());
+                let told = told.remove(&u32::try_from(number).unwrap()).unwrap_or_default();
+                prop_assert!(told.is_sorted_by(|one, next| one < next), "{:?}", told);
+                let allowance = limit + u64::try_from(*carried).unwrap();
+                prop_assert!(used * 100 < 50 * allowance || told.first() == Some(&50));
+            }
+        }
+    }
+}

@@ -54,6 +54,8 @@ struct Queue {
     /// The number of the last batch.
     last: i64,
     doubt: Option<Doubt>,
+    /// Whether rows are being looked at.
+    is_looking: bool,
     /// When the rows of each quota were looked at.
     looked_at: BTreeMap<Arc<str>, Timestamp>,
     /// The quotas that have as many holders as they may, in the period that began then.
@@ -204,16 +206,13 @@ impl Ledger {
     }
 
     /// Writes a batch, if need be twice: the second time also tells whether the first has happened after all.
-    async fn write(&self, batch: Arc<Batch>, answers: Vec<oneshot::Sender<QuotaCount>>) {
+    async fn write(self: &Arc<Self>, batch: Arc<Batch>, answers: Vec<oneshot::Sender<QuotaCount>>) {
         let mut attempt = self.attempt(&batch, None).await;
         if let Attempt::Unknown(counts) = attempt {
             attempt = self.attempt(&batch, Some(counts)).await;
         }
         let counts = match attempt {
-            Attempt::Counted(counts) => {
-                self.look_after(&batch).await;
-                counts
-            }
+            Attempt::Counted(counts) => counts,
             Attempt::Failed => self.fail(&batch, None),
             Attempt::Unknown(counts) => self.fail(&batch, Some(counts)),
         };
@@ -221,6 +220,7 @@ impl Ledger {
             // Whoever asked may have gone.
             let _: Result<(), _> = answer.send(count);
         }
+        self.look_after(&batch);
     }
 
     /// Tries to write a batch. `before` is what an attempt found of which is not known whether it happened.
@@ -302,26 +302,36 @@ impl Ledger {
         true
     }
 
-    /// Counts the holders of the quotas of a batch now and then, and forgets old periods.
-    async fn look_after(&self, batch: &Batch) {
+    /// Has the rows of the quotas of a batch looked at now and then, beside the requests.
+    fn look_after(self: &Arc<Self>, batch: &Batch) {
+        let mut queue = self.queue.lock();
+        if queue.is_looking || self.is_lost.load(Ordering::Acquire) {
+            return;
+        }
         let mut due: BTreeMap<Arc<str>, Term> = BTreeMap::new();
-        {
-            let mut queue = self.queue.lock();
-            for draw in batch.requests.iter().flat_map(|draws| draws.iter()) {
-                let looked_at = queue.looked_at.entry(Arc::clone(&draw.terms.name)).or_default();
-                if batch.now.since(*looked_at) >= LOOK_EVERY {
-                    *looked_at = batch.now;
-                    due.insert(Arc::clone(&draw.terms.name), draw.term);
-                }
+        for draw in batch.requests.iter().flat_map(|draws| draws.iter()) {
+            let looked_at = queue.looked_at.entry(Arc::clone(&draw.terms.name)).or_default();
+            if batch.now.since(*looked_at) >= LOOK_EVERY {
+                *looked_at = batch.now;
+                due.insert(Arc::clone(&draw.terms.name), draw.term);
             }
         }
+        if !due.is_empty() {
+            let looking = Arc::clone(self).look(due, batch.now);
+            queue.is_looking = self.database.spawn(looking).is_ok();
+        }
+    }
+
+    /// Counts the holders of quotas, and forgets old periods.
+    async fn look(self: Arc<Self>, due: BTreeMap<Arc<str>, Term>, now: Timestamp) {
         for (quota, term) in due {
             // If this fails, the next time will do.
             let Ok(holders) = book::holders(&self.database, &quota, term).await else { continue };
             self.queue.lock().set_full(&quota, term, holders >= self.most_holders);
-            let forgetting = book::forgetting(&quota, term, batch.now, &self.writer);
+            let forgetting = book::forgetting(&quota, term, now, &self.writer);
             let _: Result<_, _> = self.database.transact(forgetting).await;
         }
+        self.queue.lock().is_looking = false;
     }
 }
 

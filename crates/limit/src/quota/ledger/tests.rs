@@ -90,6 +90,11 @@ fn a_doubt_is_settled_when_the_database_is_back() {
     });
 }
 
+fn is_busy(ledger: &Ledger) -> bool {
+    let queue = ledger.queue.lock();
+    queue.is_worked_on || queue.is_looking
+}
+
 /// Whoever makes up holders fills no database: those that there are go on, and new ones find no place.
 #[test]
 fn holders_are_bounded_and_old_periods_are_forgotten() {
@@ -115,7 +120,7 @@ fn holders_are_bounded_and_old_periods_are_forgotten() {
                     panic!("unanswered")
                 };
                 // What follows a batch is done before the next.
-                while ledger.queue.lock().is_worked_on {
+                while is_busy(&ledger) {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
                 !standings[0].refused
