@@ -213,6 +213,7 @@ impl Compiler<'_> {
         );
         let quotas = Quotas::compile(
             &raw.quotas,
+            raw.quota_webhook.as_ref(),
             store.database.as_ref(),
             &root.key("quotas"),
             self.problems,

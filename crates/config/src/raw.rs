@@ -5,7 +5,7 @@ use portcullis_authn::{RawAuthenticate, RawAuthentication, RawOperator};
 use portcullis_authz::{RawAuthorization, RawAuthorize};
 use portcullis_core::{Mode, Period, TargetRules};
 use portcullis_harden::RawResponse;
-use portcullis_limit::{RawConcurrency, RawLimit, RawLimitStore, RawQuota};
+use portcullis_limit::{RawConcurrency, RawLimit, RawLimitStore, RawQuota, RawQuotaWebhook};
 use portcullis_pipeline::settings::{RawClientAddress, RawForward, RawListener, RawProtocol, RawUpstream};
 use portcullis_store::RawStore;
 use portcullis_waf::stage::{RawRuleset, RawScan};
@@ -59,6 +59,9 @@ pub struct RawConfig {
     /// How many requests callers have in a period of the calendar; routes name those that hold for them.
     #[serde(default)]
     pub quotas: Vec<RawQuota>,
+    /// Who is told when a threshold of a quota is reached. Default: nobody.
+    #[serde(default)]
+    pub quota_webhook: Option<RawQuotaWebhook>,
     /// How much the counters of the limits may hold in this process.
     #[serde(default)]
     pub limit_store: RawLimitStore,

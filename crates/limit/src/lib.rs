@@ -41,7 +41,7 @@ pub use key_part::{KeyPart, NoKeyPart};
 pub use limits::{Counted, LimitId, LimitStore, Limits, Refused};
 pub use quota::{
     Crossing, Every, NoPeriod, OnFailure, QuotaAsk, QuotaError, QuotaId, QuotaUnit, Quotas, RawCost,
-    RawQuota, TOPIC as QUOTA_TOPIC, Usage,
+    RawQuota, RawQuotaWebhook, TOPIC as QUOTA_TOPIC, Usage,
 };
 pub use rate::Rate;
 pub use raw::{

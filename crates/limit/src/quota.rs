@@ -9,6 +9,7 @@
 //! - `draw`: what requests take, and the decision about them.
 //! - `book`: what stands in the database, as statements.
 //! - `ledger`: one transaction after the other, and what is known when one has no answer.
+//! - `webhook`: telling another program of thresholds.
 //! - `custody`: what operators do: look, reset, give back, take.
 
 mod ask;
@@ -22,13 +23,15 @@ mod ledger;
 mod raw;
 #[cfg(test)]
 mod tests;
+mod webhook;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use portcullis_core::{KeyPath, LimitState, Problems, QuotaCount, Timestamp};
-use portcullis_store::Database;
+use portcullis_oidc::Fetch;
+use portcullis_store::{Database, StoreError};
 use smallvec::SmallVec;
 
 use crate::Refused;
@@ -38,12 +41,14 @@ use crate::raw::RawExempt;
 use calendar::{Calendar, Term};
 use draw::{Draw, Terms};
 use ledger::Ledger;
+use webhook::Webhook;
 
 pub use ask::QuotaAsk;
 pub use calendar::{Every, NoPeriod};
 pub use custody::{QuotaError, TOPIC, Usage};
 pub use draw::Crossing;
 pub use raw::{OnFailure, QuotaUnit, RawCost, RawQuota};
+pub use webhook::RawQuotaWebhook;
 
 /// The quotas of a configuration.
 #[derive(Debug)]
@@ -51,6 +56,7 @@ pub struct Quotas {
     quotas: Vec<Quota>,
     /// `None` without a database.
     ledger: Option<Arc<Ledger>>,
+    webhook: Option<Webhook>,
 }
 
 /// The place of a quota in the [`Quotas`] that named it.
@@ -72,12 +78,13 @@ impl Quotas {
     #[must_use]
     pub fn compile(
         raw: &[RawQuota],
+        webhook: Option<&RawQuotaWebhook>,
         database: Option<&Arc<Database>>,
         path: &KeyPath,
         problems: &mut Problems,
         previous: Option<&Self>,
     ) -> Self {
-        compile::compile(raw, database, path, problems, previous)
+        compile::compile(raw, webhook, database, path, problems, previous)
     }
 
     /// The quota of this name.
@@ -90,6 +97,23 @@ impl Quotas {
     /// The names of all quotas.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.quotas.iter().map(|quota| &*quota.terms.name)
+    }
+
+    /// Whether a webhook is told of thresholds.
+    #[must_use]
+    pub const fn has_webhook(&self) -> bool {
+        self.webhook.is_some()
+    }
+
+    /// Sends the messages that are due: to be called again and again.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn send_notices(&self, fetch: &dyn Fetch, now: Timestamp) -> Result<(), StoreError> {
+        match (&self.webhook, &self.ledger) {
+            (Some(webhook), Some(ledger)) => webhook.send_due(ledger.database(), fetch, now).await,
+            _ => Ok(()),
+        }
     }
 
     /// Waits until what is owed is in the database, for as long as `patience` lasts or until the database is lost. Whether it is.

@@ -32,7 +32,7 @@ pub(crate) fn reporter() -> Reporter {
             event("certificates_failed", json!({ "listener": listener, "error": error }));
         }
         Event::StoreLost { cause } => event("store_lost", json!({ "cause": cause })),
-        Event::QuotaReached(Crossing { quota, holder, percent }) => {
+        Event::QuotaReached(Crossing { quota, holder, percent, .. }) => {
             event("quota_reached", json!({ "quota": &*quota, "holder": &*holder, "percent": percent }));
         }
         Event::StoreBack => event("store_back", json!({})),

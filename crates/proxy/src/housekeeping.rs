@@ -37,6 +37,9 @@ const DATABASE_ROUND: Duration = Duration::from_millis(500);
 /// How long a gateway that starts or stops waits for the database.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(2);
 
+/// How often is looked whether a webhook is to be told of something.
+const NOTICE_ROUND: Duration = Duration::from_secs(1);
+
 /// How often is looked whether the files of certificates have changed.
 const CERTIFICATE_ROUND: Duration = Duration::from_secs(1);
 
@@ -103,6 +106,18 @@ impl Housekeeping {
                 loop {
                     rounds.tick().await;
                     follow(&shared, &prepared.snapshot).await;
+                }
+            }));
+        }
+        if prepared.snapshot.quotas.has_webhook() {
+            let (fetch, prepared) = (self.fetch(), Arc::clone(prepared));
+            tasks.push(self.runtime.spawn(async move {
+                let mut rounds = tokio::time::interval(NOTICE_ROUND);
+                loop {
+                    rounds.tick().await;
+                    // What could not be taken from the database now is taken with the next round.
+                    let _: Result<(), _> =
+                        prepared.snapshot.quotas.send_notices(&*fetch, SystemClock.now()).await;
                 }
             }));
         }

@@ -26,6 +26,7 @@ const SCRIPTS: &[Script] = scripts! {
     3 "0003_revocations",
     4 "0004_sessions",
     5 "0005_quotas",
+    7 "0007_quota_notices",
 };
 
 /// The scripts for SQLite.

@@ -9,6 +9,7 @@ use portcullis_store::{Act, Database, Query, StoreError, Transaction};
 use super::TOPIC;
 use super::calendar::Term;
 use super::draw::{Crossing, Draw, Holding, RowKey, Sum, Sums, Terms, crossings, decide, whole};
+use super::webhook::notice;
 
 /// Requests that one transaction counts, and what else it adds.
 #[derive(Debug)]
@@ -74,7 +75,7 @@ pub(crate) async fn count(
     if holdings == before && batch.owed.is_empty() {
         return Ok((counts, false));
     }
-    for note in notes(batch, &counts) {
+    for note in notes(batch, writer, &counts) {
         transaction.execute(note).await?;
     }
     let query = Query::new("UPDATE quota_writers SET batch = $2 WHERE writer = $1");
@@ -82,11 +83,16 @@ pub(crate) async fn count(
 }
 
 /// The statements that write down which thresholds are reached: with what reached them or not at all, so that each is told once.
-fn notes(batch: &Batch, counts: &[QuotaCount]) -> Vec<Query> {
+fn notes(batch: &Batch, writer: &str, counts: &[QuotaCount]) -> Vec<Query> {
     let act = Act { actor: "gateway".to_owned(), origin: "gateway", now: batch.now };
-    let mut notes = Vec::new();
+    let (mut notes, mut number) = (Vec::new(), 0);
     for (draws, count) in batch.requests.iter().zip(counts) {
-        for Crossing { quota, holder, percent } in crossings(draws, count) {
+        for crossing in crossings(draws, count) {
+            if crossing.is_sent {
+                notes.push(notice(&crossing, writer, batch, number));
+                number += 1;
+            }
+            let Crossing { quota, holder, percent, .. } = crossing;
             let change = act.change("reached", &format!("{quota} {holder} {percent}%"));
             notes.extend(change.statements(TOPIC));
         }

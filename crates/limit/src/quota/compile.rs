@@ -13,6 +13,7 @@ use super::calendar::{Calendar, DEFAULT_ANCHOR};
 use super::draw::{Measure, Terms};
 use super::ledger::Ledger;
 use super::raw::{OnFailure, QuotaUnit, RawCost, RawQuota};
+use super::webhook::{RawQuotaWebhook, Webhook};
 use super::{Quota, Quotas};
 use crate::limits::{compile_key, compile_name};
 use crate::raw::{LimitMode, When};
@@ -25,6 +26,7 @@ const MOST_THRESHOLDS: usize = 10;
 /// Every quota gets its place even if something is wrong with it, so that routes that refer to it are not reported as well.
 pub(super) fn compile(
     raw: &[RawQuota],
+    webhook: Option<&RawQuotaWebhook>,
     database: Option<&Arc<Database>>,
     path: &KeyPath,
     problems: &mut Problems,
@@ -37,7 +39,7 @@ pub(super) fn compile(
             let message = format!("the name `{}` is taken already, by {}", raw.name, path.index(first));
             problems.error(&here.key("name"), message).suggest("give each quota a name of its own");
         }
-        quotas.push(compile_quota(raw, &here, problems));
+        quotas.push(compile_quota(raw, webhook.is_some(), &here, problems));
     }
     if !raw.is_empty() && database.is_none() {
         problems
@@ -57,10 +59,17 @@ pub(super) fn compile(
             },
         }
     });
-    Quotas { quotas, ledger }
+    let place = KeyPath::root().key("quota_webhook");
+    if webhook.is_some() && raw.iter().all(|raw| raw.warn_at.is_empty()) {
+        problems
+            .warning(&place, "nobody is ever told: no quota has a threshold")
+            .suggest("write `warn_at` under one of `quotas`, or remove it");
+    }
+    let webhook = webhook.and_then(|raw| Webhook::compile(raw, &place, problems));
+    Quotas { quotas, ledger, webhook }
 }
 
-fn compile_quota(raw: &RawQuota, path: &KeyPath, problems: &mut Problems) -> Quota {
+fn compile_quota(raw: &RawQuota, notifies: bool, path: &KeyPath, problems: &mut Problems) -> Quota {
     compile_name(&raw.name, &path.key("name"), problems);
     let key = compile_key(&raw.key, When::AfterAuthorization, raw.ipv6_prefix, path, problems);
     if !(1..=MOST).contains(&raw.limit) {
@@ -100,6 +109,7 @@ fn compile_quota(raw: &RawQuota, path: &KeyPath, problems: &mut Problems) -> Quo
             carry_over: raw.carry_over.min(MOST),
             measure: compile_measure(raw, &path.key("cost"), problems),
             warn_at: compile_thresholds(&raw.warn_at, &path.key("warn_at"), problems),
+            notifies,
             watches,
             passes_unanswered: raw.on_failure == OnFailure::Allow,
         }),

@@ -20,6 +20,8 @@ pub(crate) struct Terms {
     pub(crate) measure: Measure,
     /// The thresholds that are told of, in percent, from the lowest to the highest.
     pub(crate) warn_at: Vec<u16>,
+    /// Whether a webhook is told of them.
+    pub(crate) notifies: bool,
     /// Whether it never refuses.
     pub(crate) watches: bool,
     /// Whether requests pass while the database is not available.
@@ -186,6 +188,8 @@ pub struct Crossing {
     pub holder: Arc<str>,
     /// The threshold.
     pub percent: u16,
+    /// Whether a webhook is told.
+    pub is_sent: bool,
 }
 
 /// The thresholds that a request was the first to reach.
@@ -196,6 +200,7 @@ pub(crate) fn crossings(draws: &[Draw], count: &QuotaCount) -> Vec<Crossing> {
             quota: Arc::clone(&draw.terms.name),
             holder: Arc::clone(&draw.holder),
             percent: *percent,
+            is_sent: draw.terms.notifies,
         })
     });
     crossed.collect()
@@ -246,6 +251,7 @@ mod tests {
                     carry_over: 0,
                     measure: Measure::Requests,
                     warn_at: vec![50, 80, 100],
+                    notifies: false,
                     watches: *watches,
                     passes_unanswered: false,
                 }))

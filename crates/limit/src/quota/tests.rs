@@ -42,7 +42,7 @@ pub(super) fn run<T>(work: impl Future<Output = T>) -> T {
 fn compiled(raw: Value, database: Option<&Arc<Database>>) -> (Quotas, Vec<String>) {
     let mut problems = Problems::default();
     let raw: Vec<RawQuota> = serde_json::from_value(raw).unwrap();
-    let quotas = Quotas::compile(&raw, database, &KeyPath::root().key("quotas"), &mut problems, None);
+    let quotas = Quotas::compile(&raw, None, database, &KeyPath::root().key("quotas"), &mut problems, None);
     (quotas, problems.iter().map(|problem| format!("{problem:?}")).collect())
 }
 
@@ -393,6 +393,110 @@ fn what_is_owed_is_added_when_it_is_known() {
             assert_eq!(used().await, [140, 4]);
         });
     });
+}
+
+/// A receiver that takes messages, unless it is down.
+#[derive(Default)]
+struct Receiver {
+    is_down: std::sync::atomic::AtomicBool,
+    seen: Mutex<Vec<http::Request<bytes::Bytes>>>,
+}
+
+impl Fetch for Receiver {
+    fn send(&self, request: http::Request<bytes::Bytes>) -> portcullis_oidc::Sending<'_> {
+        self.seen.lock().push(request);
+        let status = if self.is_down.load(std::sync::atomic::Ordering::SeqCst) { 500 } else { 204 };
+        let answer = http::Response::builder().status(status).body(bytes::Bytes::new()).unwrap();
+        Box::pin(async move { Ok(answer) })
+    }
+}
+
+/// One message for each threshold, however many gateways there are; again, with the same id, until it has arrived.
+#[test]
+fn a_webhook_is_told_of_each_threshold_until_it_has_heard() {
+    use base64::Engine as _;
+    on_both(|make| {
+        let raw: Vec<RawQuota> = serde_json::from_value(json!([{
+            "name": "monthly", "key": ["api_key"], "limit": 4, "period": "month", "warn_at": [50, 100]
+        }]))
+        .unwrap();
+        let hook: RawQuotaWebhook = serde_json::from_value(json!({
+            "url": "http://127.0.0.1:9/hook", "secret": "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX"
+        }))
+        .unwrap();
+        let gateway = || {
+            let mut problems = Problems::default();
+            let path = KeyPath::root().key("quotas");
+            let quotas = Quotas::compile(&raw, Some(&hook), Some(&make()), &path, &mut problems, None);
+            assert!(problems.is_empty(), "{problems:?}");
+            quotas
+        };
+        let gateways = [gateway(), gateway()];
+        let receiver = Receiver::default();
+        run(async {
+            for number in 0..4 {
+                ask(&gateways[number % 2], &["monthly"], "a", at(NOW)).await.0.unwrap();
+            }
+            receiver.is_down.store(true, std::sync::atomic::Ordering::SeqCst);
+            for quotas in &gateways {
+                quotas.send_notices(&receiver, at(NOW)).await.unwrap();
+            }
+            let first: Vec<_> = std::mem::take(&mut *receiver.seen.lock());
+            assert_eq!(first.len(), 2, "each is sent by one of them");
+            receiver.is_down.store(false, std::sync::atomic::Ordering::SeqCst);
+            let later = at(NOW).plus(Duration::from_secs(61));
+            for now in [at(NOW), later, later, later.plus(Duration::from_secs(86_400))] {
+                for quotas in &gateways {
+                    quotas.send_notices(&receiver, now).await.unwrap();
+                }
+            }
+            let again: Vec<_> = std::mem::take(&mut *receiver.seen.lock());
+            let ids = |seen: &[http::Request<bytes::Bytes>]| {
+                let mut ids: Vec<_> = seen.iter().map(|it| it.headers()["webhook-id"].clone()).collect();
+                ids.sort_unstable_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
+                ids
+            };
+            assert_eq!(ids(&first), ids(&again));
+            let key: Vec<u8> = (0..24).collect();
+            let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &key);
+            let mut percents = Vec::new();
+            for request in &again {
+                let field = |name: &str| request.headers()[name].to_str().unwrap();
+                let body = std::str::from_utf8(request.body()).unwrap();
+                let signed = format!("{}.{}.{body}", field("webhook-id"), field("webhook-timestamp"));
+                let tag = field("webhook-signature").strip_prefix("v1,").unwrap();
+                let tag = base64::prelude::BASE64_STANDARD.decode(tag).unwrap();
+                aws_lc_rs::hmac::verify(&key, signed.as_bytes(), &tag).unwrap();
+                let body: Value = serde_json::from_str(body).unwrap();
+                assert_eq!((&body["type"], &body["timestamp"]), (&json!("quota.reached"), &json!(NOW)));
+                assert_eq!(body["data"]["holder"], "method=partners,key=a");
+                percents.push(body["data"]["percent"].as_u64().unwrap());
+            }
+            percents.sort_unstable();
+            assert_eq!(percents, [50, 100]);
+        });
+    });
+}
+
+#[test]
+fn a_webhook_without_a_safe_place_or_secret_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let database = database(folder.path(), "sqlite://state.db");
+    for (url, secret, told) in [
+        ("http://example.com/hook", "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX", "not a URL that messages"),
+        ("https://example.com/hook", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYX", "not `whsec_`"),
+        ("https://example.com/hook", "whsec_AAEC", "24 bytes or more"),
+    ] {
+        let mut problems = Problems::default();
+        let mut quota = monthly(1);
+        quota["warn_at"] = json!([50]);
+        let raw: Vec<RawQuota> = serde_json::from_value(json!([quota])).unwrap();
+        let hook: RawQuotaWebhook = serde_json::from_value(json!({ "url": url, "secret": secret })).unwrap();
+        let path = KeyPath::root().key("quotas");
+        let _ = Quotas::compile(&raw, Some(&hook), Some(&database), &path, &mut problems, None);
+        let told_of: Vec<String> = problems.iter().map(|problem| format!("{problem:?}")).collect();
+        assert!(told_of.len() == 1 && told_of[0].contains(told), "{told}: {told_of:?}");
+    }
 }
 
 #[test]

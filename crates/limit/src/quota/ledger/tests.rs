@@ -15,6 +15,7 @@ fn terms(passes_unanswered: bool) -> Arc<Terms> {
         carry_over: 0,
         measure: Measure::Requests,
         warn_at: Vec::new(),
+        notifies: false,
         watches: false,
         passes_unanswered,
     })

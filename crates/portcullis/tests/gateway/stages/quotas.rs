@@ -213,6 +213,24 @@ fn thresholds_are_told_to_operators_once_and_to_callers_always() {
 }
 
 #[test]
+fn a_webhook_hears_of_a_threshold() {
+    on_both(|database| {
+        let (upstream, receiver) = (Upstream::start(), Upstream::start());
+        let hook =
+            format!("{{ url: \"{}/hook\", secret: whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX }}", receiver.url());
+        let config = config(&upstream, database, "key: [global], limit: 2, warn_at: [50]")
+            .section("quota_webhook", hook);
+        let gateway = started(&config);
+        assert_eq!(get(&gateway).status, 200);
+        let seen = receiver.wait_for_requests(1);
+        assert_eq!((seen[0].method.as_str(), seen[0].target.as_str()), ("POST", "/hook"));
+        let message: Value = serde_json::from_slice(&seen[0].body).unwrap();
+        assert_eq!(message["data"], json!({ "quota": "yearly", "holder": "all", "percent": 50 }));
+        assert!(seen[0].header("webhook-signature").unwrap().starts_with("v1,"));
+    });
+}
+
+#[test]
 fn operators_look_and_change_by_the_admin_api() {
     on_both(|database| {
         let upstream = Upstream::start();
