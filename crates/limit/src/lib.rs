@@ -45,6 +45,7 @@ pub use quota::{
 };
 pub use rate::Rate;
 pub use raw::{
-    Algorithm, LimitMode, OutageMode, RawExempt, RawLimit, RawLimitStore, RawShared, SharedMode, When,
+    Algorithm, LimitMode, OutageMode, RawExempt, RawLimit, RawLimitStore, RawOverride, RawShared, SharedMode,
+    When,
 };
 pub use shared::Ask;

@@ -3,6 +3,7 @@
 mod charge;
 mod compile;
 mod count;
+mod overrides;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use crate::table::Table;
 use charge::Charge;
 pub(crate) use compile::{check_name as compile_name, compile_key};
 pub use count::Counted;
+use overrides::Override;
 
 /// The limits of a configuration with their counters.
 pub struct Limits {
@@ -53,6 +55,8 @@ pub enum Refused {
 
 struct Limit {
     name: Arc<str>,
+    /// The name of its counters in a shared store.
+    counter: Arc<str>,
     key: Key,
     rule: Rule,
     when: When,
@@ -67,6 +71,8 @@ struct Limit {
     window: Duration,
     table: Arc<Table>,
     shared: Option<Shared>,
+    /// Other rates for some.
+    overrides: Vec<Override>,
 }
 
 impl LimitStore {
@@ -115,7 +121,7 @@ impl Limits {
     /// Bytes of memory that the counters have taken so far.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.limits.iter().map(Limit::memory).sum()
+        self.limits.iter().flat_map(Limit::every).map(Limit::memory).sum()
     }
 
     /// Takes from each of the limits `ids` that applies to `subject`, or from none, without asking a shared store: a limit that
@@ -157,6 +163,7 @@ impl Limits {
             if limit.exempt.as_ref().is_some_and(|exempt| exempt.is_of(subject)) {
                 continue;
             }
+            let limit = limit.for_subject(subject);
             let is_shared = limit.shared.is_some();
             // Limits that differ only in their rate, such as one per second and one per day, share the work.
             let digest = match last {

@@ -1,5 +1,7 @@
 //! What the configuration says about limits.
 
+use std::collections::BTreeMap;
+
 use ipnet::IpNet;
 use portcullis_core::Period;
 use schemars::JsonSchema;
@@ -44,6 +46,9 @@ pub struct RawLimit {
     /// Who is not counted. Default: nobody.
     #[serde(default)]
     pub exempt: RawExempt,
+    /// Other rates for some. The first that fits holds in place of `rate` and `burst`; each counts apart.
+    #[serde(default)]
+    pub overrides: Vec<RawOverride>,
     /// When the request is counted. Default: `after_authorization`.
     #[serde(default)]
     pub when: When,
@@ -51,6 +56,30 @@ pub struct RawLimit {
     /// `address` or `principal`. Default: 64, the least that one subscriber has (RFC 6177).
     #[serde(default)]
     pub ipv6_prefix: Option<u8>,
+}
+
+/// Another rate for some: for whoever fits all that is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawOverride {
+    /// The rate, as `limits[].rate`.
+    pub rate: Rate,
+    /// As `limits[].burst`. Default: the count of the rate.
+    #[serde(default)]
+    pub burst: Option<u32>,
+    /// Principals that have one of these roles.
+    #[serde(default)]
+    pub roles: Vec<String>,
+    /// Principals with these claims, such as `{ plan: gold }`: all of them, each with this value. What is no text is compared as JSON.
+    #[serde(default)]
+    pub claims: BTreeMap<String, String>,
+    /// Requests to one of these routes, by name.
+    #[serde(default)]
+    pub routes: Vec<String>,
+    /// Clients in one of these networks.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub addresses: Vec<IpNet>,
 }
 
 /// Who is not counted by a limit, and so never refused by it: whoever fits one of the lists.

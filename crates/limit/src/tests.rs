@@ -5,6 +5,7 @@ mod decisions;
 mod exactness;
 mod flood;
 mod keys;
+mod overrides;
 mod reload;
 mod script;
 mod settings;

@@ -4,14 +4,17 @@ mod rule;
 mod shared;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use portcullis_core::{KeyPath, KeyedHash, Problems};
 use portcullis_store::redis::Redis;
 
-use super::{Limit, LimitStore, Limits};
+use super::{Limit, LimitStore, Limits, overrides};
 use crate::KeyPart;
+use crate::gcra::Gcra;
 use crate::key::{Identity, Key};
 use crate::raw::{LimitMode, RawExempt, RawLimit, RawLimitStore, When};
+use crate::rule::Rule;
 use crate::shared::FLEET_KEY;
 use crate::table::Table;
 
@@ -49,9 +52,8 @@ pub(super) fn compile(
             let message = format!("the name `{}` is taken already, by {}", raw.name, path.index(first));
             problems.error(&here.key("name"), message).suggest("give each limit a name of its own");
         }
-        let mut limit = compile_limit(raw, store, &here, problems, previous);
-        limit.shared = shared::compile(raw, &limit, (redis, is_together, store), &here, problems, previous);
-        limits.push(limit);
+        let compiling = Compiling { store, redis, is_together, previous };
+        limits.push(compile_limit(raw, compiling, &here, problems));
     }
     let hash = match previous {
         // Counters that are carried over are found by the same digests.
@@ -65,39 +67,77 @@ pub(super) fn compile(
     Limits { limits, hash, fleet_hash: KeyedHash::with_key(FLEET_KEY) }
 }
 
-fn compile_limit(
-    raw: &RawLimit,
+/// What limits are compiled with.
+#[derive(Clone, Copy)]
+pub(super) struct Compiling<'c> {
     store: LimitStore,
+    redis: Option<&'c Arc<Redis>>,
+    is_together: bool,
+    previous: Option<&'c Limits>,
+}
+
+fn compile_limit(raw: &RawLimit, compiling: Compiling<'_>, path: &KeyPath, problems: &mut Problems) -> Limit {
+    check_name(&raw.name, &path.key("name"), problems);
+    let name: Arc<str> = raw.name.as_str().into();
+    let plain = Limit {
+        name: Arc::clone(&name),
+        counter: Arc::clone(&name),
+        key: compile_key(&raw.key, raw.when, raw.ipv6_prefix, path, problems),
+        rule: Rule::Bucket(Gcra::filling_in_one_period(raw.rate)),
+        when: raw.when,
+        watches: raw.mode == LimitMode::Shadow,
+        exempt: compile_exempt(raw, &path.key("exempt"), problems),
+        cost: 1,
+        quota: 0,
+        window: Duration::ZERO,
+        table: Arc::new(Table::new(compiling.store.max_keys)),
+        shared: None,
+        overrides: Vec::new(),
+    };
+    let mut limit = compile_rule(raw, &plain, name, compiling, path, problems);
+    limit.overrides = overrides::compile(raw, &limit, compiling, path, problems);
+    limit
+}
+
+/// A limit like another, with the rate that `raw` says, and counters of this name.
+pub(super) fn compile_rule(
+    raw: &RawLimit,
+    like: &Limit,
+    counter: Arc<str>,
+    compiling: Compiling<'_>,
     path: &KeyPath,
     problems: &mut Problems,
-    previous: Option<&Limits>,
 ) -> Limit {
-    check_name(&raw.name, &path.key("name"), problems);
-    let key = compile_key(&raw.key, raw.when, raw.ipv6_prefix, path, problems);
+    let Compiling { store, redis, is_together, previous } = compiling;
     let Compiled { rule, quota, window } = rule::compile(raw, path, problems);
     let cost = rule::cost(raw, &rule, path, problems);
     let kept = previous.and_then(|previous| {
         let same = |limit: &&Limit| {
-            *limit.name == *raw.name
-                && limit.key == key
+            limit.counter == counter
+                && limit.key == like.key
                 && limit.rule == rule
                 && limit.table.max_keys() == store.max_keys
         };
-        previous.limits.iter().find(same).map(|limit| Arc::clone(&limit.table))
+        previous.limits.iter().flat_map(Limit::every).find(same).map(|limit| Arc::clone(&limit.table))
     });
-    Limit {
-        name: raw.name.as_str().into(),
-        key,
+    let mut limit = Limit {
+        name: Arc::clone(&like.name),
+        counter,
+        key: like.key.clone(),
         rule,
-        when: raw.when,
-        watches: raw.mode == LimitMode::Shadow,
-        exempt: compile_exempt(raw, &path.key("exempt"), problems),
+        when: like.when,
+        watches: like.watches,
+        exempt: None,
         cost,
         quota,
         window,
         table: kept.unwrap_or_else(|| Arc::new(Table::new(store.max_keys))),
         shared: None,
-    }
+        overrides: Vec::new(),
+    };
+    limit.exempt.clone_from(&like.exempt);
+    limit.shared = shared::compile(raw, &limit, (redis, is_together, store), path, problems, previous);
+    limit
 }
 
 /// Who is not counted; `None` for nobody.

@@ -101,7 +101,7 @@ fn ask(asked: &Asked<'_>, now: Timestamp, found: &mut States) -> Option<Ask> {
             Outage::Local { .. } => Charge::owed(asking.local(), now),
             Outage::Deny => 0,
         };
-        let key = shared.name(&limit.name, &limit.rule, asking.digest);
+        let key = shared.name(&limit.counter, &limit.rule, asking.digest);
         ask.get_or_insert_with(|| Ask::new(&shared.redis)).push(
             asking.place,
             key,
