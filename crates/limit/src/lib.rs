@@ -14,13 +14,16 @@
 //! - `table`: where states live. Bounded memory, and no way to win by filling it.
 //! - `lease`, `shared`, `count.lua`: counting together with other gateways.
 //! - `key`: which state a request belongs to.
+//! - `exception`: for whom another rate of a limit holds.
 //! - `limits`: all of it together, under one lock order.
 //! - `concurrency`: how many requests may be under way at once.
 //! - `quota`: how much callers have in a month; counted in the database.
 
 mod concurrency;
+mod exception;
 pub mod fields;
 mod gcra;
+mod hours;
 mod key;
 mod key_part;
 mod lease;
@@ -36,6 +39,7 @@ mod tests;
 mod window;
 
 pub use concurrency::{Concurrency, Held, Permit, RawConcurrency};
+pub use hours::Hours;
 pub use key::Subject;
 pub use key_part::{KeyPart, NoKeyPart};
 pub use limits::{Counted, LimitId, LimitStore, Limits, Refused};

@@ -3,7 +3,6 @@
 mod charge;
 mod compile;
 mod count;
-mod overrides;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +12,7 @@ use portcullis_store::redis::Redis;
 use smallvec::SmallVec;
 
 use crate::key::{Key, Subject};
-use crate::raw::{RawExempt, RawLimit, RawLimitStore, When};
+use crate::raw::{RawExempt, RawLimit, RawLimitStore, RawOverride, When};
 use crate::rule::Rule;
 use crate::shared::{Mode, Outage, Shared};
 use crate::table::Table;
@@ -21,7 +20,6 @@ use crate::table::Table;
 use charge::Charge;
 pub(crate) use compile::{check_name as compile_name, compile_key};
 pub use count::Counted;
-use overrides::Override;
 
 /// The limits of a configuration with their counters.
 pub struct Limits {
@@ -55,8 +53,10 @@ pub enum Refused {
 
 struct Limit {
     name: Arc<str>,
-    /// The name of its counters in a shared store.
-    counter: Arc<str>,
+    /// The name of its counters: an exception of a limit has others.
+    counted_as: Arc<str>,
+    /// For whom, and when, something else holds.
+    overrides: Vec<(RawOverride, Limit)>,
     key: Key,
     rule: Rule,
     when: When,
@@ -71,8 +71,6 @@ struct Limit {
     window: Duration,
     table: Arc<Table>,
     shared: Option<Shared>,
-    /// Other rates for some.
-    overrides: Vec<Override>,
 }
 
 impl LimitStore {
@@ -121,7 +119,7 @@ impl Limits {
     /// Bytes of memory that the counters have taken so far.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.limits.iter().flat_map(Limit::every).map(Limit::memory).sum()
+        self.limits.iter().map(Limit::memory).sum()
     }
 
     /// Takes from each of the limits `ids` that applies to `subject`, or from none, without asking a shared store: a limit that
@@ -144,7 +142,7 @@ impl Limits {
         states: &mut SmallVec<[LimitState; 2]>,
     ) -> Result<(), Refused> {
         let mut asked = Asked::new();
-        self.applicable(ids, subject, &mut asked)?;
+        self.applicable(ids, subject, now, &mut asked)?;
         charge::take(asked.iter().map(|asked| asked.local()), now, states)
     }
 
@@ -154,16 +152,17 @@ impl Limits {
         &'l self,
         ids: &[LimitId],
         subject: &Subject<'_>,
+        now: Timestamp,
         asked: &mut Asked<'l>,
     ) -> Result<(), Refused> {
         let mut last: Option<(&Key, bool, Option<Digest>)> = None;
         for id in ids {
             let unknown = Refused::TooSoon(Duration::from_secs(1));
             let limit = self.limits.get(id.0 as usize).ok_or(unknown)?;
+            let limit = limit.of(subject, now);
             if limit.exempt.as_ref().is_some_and(|exempt| exempt.is_of(subject)) {
                 continue;
             }
-            let limit = limit.for_subject(subject);
             let is_shared = limit.shared.is_some();
             // Limits that differ only in their rate, such as one per second and one per day, share the work.
             let digest = match last {
@@ -232,13 +231,25 @@ impl Limit {
         matches!(self.rule, Rule::Queue(_))
     }
 
+    /// The limit as it holds for a request: this one, or the first of its exceptions that fits.
+    fn of(&self, subject: &Subject<'_>, now: Timestamp) -> &Self {
+        let mut overrides = self.overrides.iter();
+        overrides.find(|(condition, _)| condition.holds(subject, now)).map_or(self, |(_, limit)| limit)
+    }
+
+    /// This limit and its exceptions.
+    fn all(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(self.overrides.iter().map(|(_, limit)| limit))
+    }
+
     fn memory(&self) -> usize {
+        let of_overrides: usize = self.overrides.iter().map(|(_, limit)| limit.memory()).sum();
         let shared = self.shared.as_ref().map_or(0, |shared| {
             let leases = if let Mode::Leased { leases, .. } = &shared.mode { leases.memory() } else { 0 };
             let share = if let Outage::Local { table, .. } = &shared.outage { table.memory() } else { 0 };
             leases + share
         });
-        self.table.memory() + shared
+        self.table.memory() + shared + of_overrides
     }
 
     fn state(&self, remaining: u64, reset: Duration, exceeded: bool, turn: Duration) -> LimitState {

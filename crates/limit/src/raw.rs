@@ -7,7 +7,7 @@ use portcullis_core::Period;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{KeyPart, Rate};
+use crate::{Hours, KeyPart, Rate};
 
 /// A limit on how often requests may come. Routes and services refer to it by its name.
 ///
@@ -46,7 +46,7 @@ pub struct RawLimit {
     /// Who is not counted. Default: nobody.
     #[serde(default)]
     pub exempt: RawExempt,
-    /// Other rates for some. The first that fits holds in place of `rate` and `burst`; each counts apart.
+    /// Others for whom, or times at which, another rate holds; the first that fits. They are counted apart.
     #[serde(default)]
     pub overrides: Vec<RawOverride>,
     /// When the request is counted. Default: `after_authorization`.
@@ -58,28 +58,34 @@ pub struct RawLimit {
     pub ipv6_prefix: Option<u8>,
 }
 
-/// Another rate for some: for whoever fits all that is written.
+/// Another rate for some. All conditions that are written must fit; of the values of one condition, one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawOverride {
-    /// The rate, as `limits[].rate`.
-    pub rate: Rate,
-    /// As `limits[].burst`. Default: the count of the rate.
+    /// Claims of the token and their values, such as `{ tier: [gold, platinum] }`. A claim that is a list fits with one of its items.
     #[serde(default)]
-    pub burst: Option<u32>,
-    /// Principals that have one of these roles.
+    pub claims: BTreeMap<String, Vec<String>>,
+    /// Roles.
     #[serde(default)]
     pub roles: Vec<String>,
-    /// Principals with these claims, such as `{ plan: gold }`: all of them, each with this value. What is no text is compared as JSON.
+    /// Principals by their id.
     #[serde(default)]
-    pub claims: BTreeMap<String, String>,
-    /// Requests to one of these routes, by name.
+    pub principals: Vec<String>,
+    /// Routes by their name.
     #[serde(default)]
     pub routes: Vec<String>,
-    /// Clients in one of these networks.
+    /// Networks of clients.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub addresses: Vec<IpNet>,
+    /// A time of each day in UTC, such as `08:00-18:00`; over midnight where the second is earlier.
+    #[serde(default)]
+    pub hours: Option<Hours>,
+    /// The rate that holds instead.
+    pub rate: Rate,
+    /// The burst that goes with it. Default: the count of the rate.
+    #[serde(default)]
+    pub burst: Option<u32>,
 }
 
 /// Who is not counted by a limit, and so never refused by it: whoever fits one of the lists.

@@ -4,17 +4,15 @@ mod rule;
 mod shared;
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use portcullis_core::problem::Problem;
 use portcullis_core::{KeyPath, KeyedHash, Problems};
 use portcullis_store::redis::Redis;
 
-use super::{Limit, LimitStore, Limits, overrides};
+use super::{Limit, LimitStore, Limits};
 use crate::KeyPart;
-use crate::gcra::Gcra;
 use crate::key::{Identity, Key};
-use crate::raw::{LimitMode, RawExempt, RawLimit, RawLimitStore, When};
-use crate::rule::Rule;
+use crate::raw::{LimitMode, RawExempt, RawLimit, RawLimitStore, RawOverride, When};
 use crate::shared::FLEET_KEY;
 use crate::table::Table;
 
@@ -52,8 +50,28 @@ pub(super) fn compile(
             let message = format!("the name `{}` is taken already, by {}", raw.name, path.index(first));
             problems.error(&here.key("name"), message).suggest("give each limit a name of its own");
         }
-        let compiling = Compiling { store, redis, is_together, previous };
-        limits.push(compile_limit(raw, compiling, &here, problems));
+        let whole = |raw: &RawLimit, counted_as: &str, here: &KeyPath, problems: &mut Problems| {
+            let mut limit = compile_limit(raw, counted_as, store, here, problems, previous);
+            limit.shared =
+                shared::compile(raw, &limit, (redis, is_together, store), here, problems, previous);
+            limit
+        };
+        let mut limit = whole(raw, &raw.name, &here, problems);
+        for (number, exception) in raw.overrides.iter().enumerate() {
+            let path = here.key("overrides").index(number);
+            check_override(raw, exception, &path, problems);
+            let RawOverride { rate, burst, .. } = *exception;
+            let other = RawLimit { rate, burst, overrides: Vec::new(), ..raw.clone() };
+            // What is wrong with the limit itself is told once.
+            let mut own = Problems::default();
+            let counted_as = format!("{}~{}", raw.name, number + 1);
+            let compiled = whole(&other, &counted_as, &path, &mut own);
+            own.iter()
+                .filter(|problem| is_of_rate(problem, &path))
+                .for_each(|problem| problems.add(problem.clone()));
+            limit.overrides.push((exception.clone(), compiled));
+        }
+        limits.push(limit);
     }
     let hash = match previous {
         // Counters that are carried over are found by the same digests.
@@ -67,77 +85,65 @@ pub(super) fn compile(
     Limits { limits, hash, fleet_hash: KeyedHash::with_key(FLEET_KEY) }
 }
 
-/// What limits are compiled with.
-#[derive(Clone, Copy)]
-pub(super) struct Compiling<'c> {
-    store: LimitStore,
-    redis: Option<&'c Arc<Redis>>,
-    is_together: bool,
-    previous: Option<&'c Limits>,
+/// Whether a problem is about what an exception says itself.
+fn is_of_rate(problem: &Problem, path: &KeyPath) -> bool {
+    [path.key("rate"), path.key("burst")].contains(&problem.path)
 }
 
-fn compile_limit(raw: &RawLimit, compiling: Compiling<'_>, path: &KeyPath, problems: &mut Problems) -> Limit {
-    check_name(&raw.name, &path.key("name"), problems);
-    let name: Arc<str> = raw.name.as_str().into();
-    let plain = Limit {
-        name: Arc::clone(&name),
-        counter: Arc::clone(&name),
-        key: compile_key(&raw.key, raw.when, raw.ipv6_prefix, path, problems),
-        rule: Rule::Bucket(Gcra::filling_in_one_period(raw.rate)),
-        when: raw.when,
-        watches: raw.mode == LimitMode::Shadow,
-        exempt: compile_exempt(raw, &path.key("exempt"), problems),
-        cost: 1,
-        quota: 0,
-        window: Duration::ZERO,
-        table: Arc::new(Table::new(compiling.store.max_keys)),
-        shared: None,
-        overrides: Vec::new(),
-    };
-    let mut limit = compile_rule(raw, &plain, name, compiling, path, problems);
-    limit.overrides = overrides::compile(raw, &limit, compiling, path, problems);
-    limit
+fn check_override(raw: &RawLimit, exception: &RawOverride, path: &KeyPath, problems: &mut Problems) {
+    if !exception.has_conditions() {
+        problems
+            .error(path, "it holds for everybody at all times")
+            .suggest("say for whom: `claims`, `roles`, `principals`, `routes`, `addresses` or `hours`");
+    }
+    if raw.when == When::BeforeAuthentication && exception.is_of_callers() {
+        problems
+            .error(path, "who asks is not known `before_authentication`")
+            .suggest("tell `routes`, `addresses` or `hours` apart, or write `after_authorization`");
+    }
+    for (name, _) in exception.claims.iter().filter(|(_, values)| values.is_empty()) {
+        problems
+            .error(&path.key("claims").key(name), "there is no value that fits")
+            .suggest("write a list of values");
+    }
 }
 
-/// A limit like another, with the rate that `raw` says, and counters of this name.
-pub(super) fn compile_rule(
+fn compile_limit(
     raw: &RawLimit,
-    like: &Limit,
-    counter: Arc<str>,
-    compiling: Compiling<'_>,
+    counted_as: &str,
+    store: LimitStore,
     path: &KeyPath,
     problems: &mut Problems,
+    previous: Option<&Limits>,
 ) -> Limit {
-    let Compiling { store, redis, is_together, previous } = compiling;
+    check_name(&raw.name, &path.key("name"), problems);
+    let key = compile_key(&raw.key, raw.when, raw.ipv6_prefix, path, problems);
     let Compiled { rule, quota, window } = rule::compile(raw, path, problems);
     let cost = rule::cost(raw, &rule, path, problems);
     let kept = previous.and_then(|previous| {
         let same = |limit: &&Limit| {
-            limit.counter == counter
-                && limit.key == like.key
+            *limit.counted_as == *counted_as
+                && limit.key == key
                 && limit.rule == rule
                 && limit.table.max_keys() == store.max_keys
         };
-        previous.limits.iter().flat_map(Limit::every).find(same).map(|limit| Arc::clone(&limit.table))
+        previous.limits.iter().flat_map(Limit::all).find(same).map(|limit| Arc::clone(&limit.table))
     });
-    let mut limit = Limit {
-        name: Arc::clone(&like.name),
-        counter,
-        key: like.key.clone(),
+    Limit {
+        name: raw.name.as_str().into(),
+        counted_as: counted_as.into(),
+        overrides: Vec::new(),
+        key,
         rule,
-        when: like.when,
-        watches: like.watches,
-        exempt: None,
+        when: raw.when,
+        watches: raw.mode == LimitMode::Shadow,
+        exempt: compile_exempt(raw, &path.key("exempt"), problems),
         cost,
         quota,
         window,
         table: kept.unwrap_or_else(|| Arc::new(Table::new(store.max_keys))),
         shared: None,
-        overrides: Vec::new(),
-    };
-    limit.exempt.clone_from(&like.exempt);
-    limit.shared = shared::compile(raw, &limit, (redis, is_together, store), path, problems, previous);
-    limit
+    }
 }
 
 /// Who is not counted; `None` for nobody.

@@ -34,7 +34,7 @@ impl Limits {
         states: &mut States,
     ) -> Counted {
         let mut asked = Asked::new();
-        if let Err(refused) = self.applicable(ids, subject, &mut asked) {
+        if let Err(refused) = self.applicable(ids, subject, now, &mut asked) {
             return Counted::Refused(refused);
         }
         let here = asked.iter().filter(|asking| asking.limit.shared.is_none()).map(Asking::local);
@@ -63,7 +63,7 @@ impl Limits {
         states: &mut States,
     ) -> Result<(), Refused> {
         let mut asked = Asked::new();
-        self.applicable(ids, subject, &mut asked)?;
+        self.applicable(ids, subject, now, &mut asked)?;
         let outcome = match answer {
             SharedCount::Answered { asked: places, numbers } => {
                 settle_answered(&asked, places, numbers, now, states)
@@ -101,7 +101,7 @@ fn ask(asked: &Asked<'_>, now: Timestamp, found: &mut States) -> Option<Ask> {
             Outage::Local { .. } => Charge::owed(asking.local(), now),
             Outage::Deny => 0,
         };
-        let key = shared.name(&limit.counter, &limit.rule, asking.digest);
+        let key = shared.name(&limit.counted_as, &limit.rule, asking.digest);
         ask.get_or_insert_with(|| Ask::new(&shared.redis)).push(
             asking.place,
             key,

@@ -46,7 +46,7 @@ pub(super) fn compile(
         return None;
     };
     let known = previous.and_then(|previous| {
-        let mut limits = previous.limits.iter().flat_map(Limit::every);
+        let mut limits = previous.limits.iter().flat_map(Limit::all);
         let known = limits.find(|known| Arc::ptr_eq(&known.table, &limit.table))?;
         known.shared.as_ref()
     });

@@ -333,3 +333,39 @@ fn whoever_is_exempt_is_never_refused() {
     let refusal = folder().refuse(&wrong.text());
     assert!(refusal.stderr.contains("limits[0].key[0]"), "{}", refusal.stderr);
 }
+
+/// Another rate by a claim, an address or a route, alone and over a shared store.
+#[test]
+fn some_have_another_rate() {
+    let upstream = Upstream::start();
+    let redis = portcullis_testkit::redis::Redis::start();
+    for shared in ["", ", shared: {}"] {
+        let limit = format!(
+            "{{ name: calls, key: [principal], rate: 1/d{shared}, overrides: [\
+             {{ claims: {{ tier: [gold] }}, rate: 3/d }}, {{ roles: [partner], rate: 2/d, burst: 4 }}, \
+             {{ principals: [carol], rate: 5/d }}, {{ routes: [other], rate: 6/d }}, \
+             {{ addresses: [198.51.100.0/24], rate: 7/d }}, {{ hours: \"00:00-24:00\", principals: [dave], rate: 8/d }}] }}"
+        );
+        let mut config = limited(&upstream, &limit, "calls")
+            .routes(&["{ name: other, path: /other }", "{ name: all, path: \"/{*rest}\" }"]);
+        if !shared.is_empty() {
+            config = config.section("store", format!("{{ redis: {{ url: \"{}\" }} }}", redis.url()));
+        }
+        let gateway = config.start_in(folder());
+        let passed = |path: &str, lines: &str| {
+            (0..20).take_while(|_| get(&gateway, path, lines).status == 200).count()
+        };
+        let token = |subject: &str, tier: &str| {
+            let mut claims = claims(subject);
+            claims.insert("tier".to_owned(), json!(tier));
+            authorization(&EC.mint(None, &claims).unwrap())
+        };
+        assert_eq!(passed("/", &token("ann", "gold")), 3, "{shared}");
+        assert_eq!(passed("/", &token("bob", "silver")), 1, "{shared}");
+        assert_eq!(passed("/", &format!("X-API-Key: {}\r\n", partner())), 4, "{shared}");
+        assert_eq!(passed("/", &token("carol", "silver")), 5, "{shared}");
+        assert_eq!(passed("/other", &token("eve", "silver")), 6, "{shared}");
+        assert_eq!(passed("/", &from("198.51.100.7")), 7, "{shared}");
+        assert_eq!(passed("/", &token("dave", "silver")), 8, "{shared}");
+    }
+}
