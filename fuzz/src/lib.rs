@@ -331,6 +331,7 @@ fn is_let_in((methods, plan): &(Authentication, Authenticate), headers: &HeaderM
     let head = Head {
         method: &Method::GET,
         host: "a",
+        port: None,
         target: &target,
         headers,
         version: Version::HTTP_11,

@@ -92,7 +92,7 @@ impl Client {
         Self { runtime: handle, sender, scheme, stop: Some(stop), thread: Some(thread) }
     }
 
-    /// Sends a request without a body, and reads the whole answer.
+    /// Sends a request without a body, and reads the whole answer. `path` may be a URL with another host.
     ///
     /// # Panics
     /// When there is none.
@@ -120,8 +120,12 @@ impl Client {
         body: Body,
         sending: Option<Sender<Bytes, io::Error>>,
     ) -> Stream {
-        let mut request =
-            Request::builder().method(method).uri(format!("{}://api.example.com{path}", self.scheme));
+        let uri = if path.starts_with('/') {
+            format!("{}://api.example.com{path}", self.scheme)
+        } else {
+            path.to_owned()
+        };
+        let mut request = Request::builder().method(method).uri(uri);
         for (name, value) in fields {
             request = request.header(*name, *value);
         }

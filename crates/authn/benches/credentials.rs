@@ -64,6 +64,7 @@ impl Gateway {
         let head = Head {
             method: &Method::GET,
             host: "api.example.com",
+            port: None,
             target,
             headers,
             version: Version::HTTP_11,

@@ -14,7 +14,6 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use http::header::HOST;
 use http::{HeaderName, Uri};
 use portcullis_core::target::TargetRules;
 use portcullis_core::{Digest, Head, Target, Timestamp};
@@ -103,9 +102,7 @@ fn is_for_url(url: &str, head: &Head<'_>) -> bool {
     let scheme = if head.peer.secure { "https" } else { "http" };
     let default_port = if head.peer.secure { 443 } else { 80 };
     let (Some(given), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return false };
-    let asked =
-        head.headers.get(HOST).and_then(|host| host.to_str().ok()?.parse::<http::uri::Authority>().ok());
-    let asked_port = asked.as_ref().and_then(http::uri::Authority::port_u16).unwrap_or(default_port);
+    let asked_port = head.port.unwrap_or(default_port);
     let port = authority.port_u16().unwrap_or(default_port);
     let host = authority.host().strip_suffix('.').unwrap_or(authority.host());
     given.eq_ignore_ascii_case(scheme)

@@ -110,6 +110,16 @@ impl LoginQuestion {
     }
 }
 
+impl LoginQuestion {
+    /// Asks without changing anything: a session that should be renewed is left as it is, since a refresh token may count once.
+    pub async fn rehearse(&self, fetch: &dyn Fetch, now: Timestamp) {
+        match &self.what {
+            What::Refresh(session) => session.put_off(now),
+            What::Provider | What::Session(_) => self.ask(fetch, now).await,
+        }
+    }
+}
+
 impl LoginMethod {
     /// The session behind the request's cookie; `None` if it has none.
     pub(crate) fn authenticate(self: &Arc<Self>, head: &Head<'_>) -> Result<Option<Arc<Principal>>, Failure> {

@@ -26,6 +26,8 @@ pub struct Head<'r> {
     pub method: &'r Method,
     /// The host without its port, in lower case.
     pub host: &'r str,
+    /// The port that was named with it; none where the one of the scheme goes without saying.
+    pub port: Option<u16>,
     /// The normalised target.
     pub target: &'r Target,
     /// The header fields.

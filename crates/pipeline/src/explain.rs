@@ -109,6 +109,7 @@ pub fn explain(
     let head = Head {
         method: &parts.method,
         host: received.host.name(),
+        port: received.host.port(),
         target: &received.target,
         headers: &parts.headers,
         version: parts.version,

@@ -146,6 +146,13 @@ impl Host {
         self.authority.to_str().ok().and_then(|text| text.get(..self.name_end)).unwrap_or_default()
     }
 
+    /// The port, if one is named.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        let text = self.authority.to_str().ok()?;
+        text.get(self.name_end..)?.strip_prefix(':')?.parse().ok()
+    }
+
     /// Name and port, as they are sent to the service.
     #[must_use]
     pub const fn authority(&self) -> &HeaderValue {

@@ -78,8 +78,7 @@ async fn answer(
     }
     let asker = Asker::of(&parts, received.peer.secure);
     if let Some(endpoint) = snapshot.authentication.endpoint(&head) {
-        // Boxed: few requests come here, and all would carry it.
-        return Box::pin(own::answer(&worker, &current, endpoint, &head, incoming, account, &asker)).await;
+        return own::answer(&worker, &current, endpoint, &head, incoming, account, &asker).await;
     }
     let mut intake = Intake::Waiting(incoming);
     let admitted = match admit(&worker, &current, &client, &head, &mut intake, &mut account).await {
@@ -189,6 +188,7 @@ fn head_of<'r>(
     Head {
         method: &parts.method,
         host: received.host.name(),
+        port: received.host.port(),
         target: &received.target,
         headers: &parts.headers,
         version: parts.version,

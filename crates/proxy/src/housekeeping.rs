@@ -320,7 +320,7 @@ impl NeedFetcher {
             }
             Need::Authentication(portcullis_authn::Need::Login(question)) => {
                 let question = question.clone();
-                self.wait_for(async move { question.ask(&*fetch, SystemClock.now()).await });
+                self.wait_for(async move { question.rehearse(&*fetch, SystemClock.now()).await });
             }
             Need::Authentication(portcullis_authn::Need::Introspection(question)) => {
                 let question = question.clone();

@@ -1,5 +1,6 @@
 //! Requests that the gateway answers itself: where logins begin, come back to and end.
 
+use std::pin::Pin;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -16,10 +17,22 @@ use crate::exchange::{Asker, refuse};
 use crate::respond;
 use crate::shared::{Current, Worker};
 
-/// Answers a request for one of our own endpoints.
-pub(crate) async fn answer(
-    worker: &Rc<Worker>,
-    current: &Rc<Current>,
+/// Answers a request for one of our own endpoints. Boxed: few requests come here, and all would carry it.
+pub(crate) fn answer<'a>(
+    worker: &'a Rc<Worker>,
+    current: &'a Rc<Current>,
+    endpoint: Endpoint,
+    head: &'a Head<'_>,
+    incoming: Incoming,
+    account: Account,
+    asker: &'a Asker,
+) -> Pin<Box<dyn Future<Output = Response<ResponseBody>> + 'a>> {
+    Box::pin(answered(worker, current, endpoint, head, incoming, account, asker))
+}
+
+async fn answered(
+    worker: &Worker,
+    current: &Current,
     endpoint: Endpoint,
     head: &Head<'_>,
     incoming: Incoming,

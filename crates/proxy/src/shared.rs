@@ -213,7 +213,8 @@ impl Worker {
                 notes.shared_count = Some(Box::new(ask.send(&link).await));
             }
             Need::Quotas(ask) => {
-                let count = ask.count().await;
+                // Boxed, as are the others: few requests ask, and all would carry it.
+                let count = Box::pin(ask.count()).await;
                 for crossing in ask.crossings(&count) {
                     snapshot.metrics.quota_reached(&crossing.quota, crossing.percent);
                     self.shared.reporter.tell(Event::QuotaReached(crossing));
@@ -225,13 +226,13 @@ impl Worker {
                 self.shared.fetch_keys(source, snapshot).await;
             }
             Need::Authentication(portcullis_authn::Need::ApiKey(question)) => {
-                question.ask(SystemClock.now()).await;
+                Box::pin(question.ask(SystemClock.now())).await;
             }
             Need::Authentication(portcullis_authn::Need::Introspection(question)) => {
-                question.ask(&*self.shared.fetch, SystemClock.now()).await;
+                Box::pin(question.ask(&*self.shared.fetch, SystemClock.now())).await;
             }
             Need::Authentication(portcullis_authn::Need::Login(question)) => {
-                question.ask(&*self.shared.fetch, SystemClock.now()).await;
+                Box::pin(question.ask(&*self.shared.fetch, SystemClock.now())).await;
             }
         }
     }

@@ -3,8 +3,6 @@
 use std::fmt::Write as _;
 
 use http::HeaderName;
-use http::header::HOST;
-use http::uri::Authority;
 use portcullis_core::Head;
 use portcullis_oidc::client::form;
 use sfv::{InnerList, Item, ListEntry, ListSerializer, StringRef};
@@ -130,9 +128,8 @@ const fn scheme(head: &Head<'_>) -> &'static str {
 
 /// Section 2.2.3: in small letters, and without the port that goes without saying.
 fn authority(head: &Head<'_>) -> String {
-    let asked = head.headers.get(HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
     let usual = if head.peer.secure { 443 } else { 80 };
-    match asked.and_then(|authority| authority.port_u16()).filter(|port| *port != usual) {
+    match head.port.filter(|port| *port != usual) {
         Some(port) => format!("{}:{port}", head.host),
         None => head.host.to_owned(),
     }

@@ -219,6 +219,7 @@ impl Request {
         Head {
             method: &self.method,
             host: self.host,
+            port: None,
             target: &self.target,
             headers: &self.headers,
             version: Version::HTTP_11,

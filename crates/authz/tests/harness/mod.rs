@@ -116,6 +116,7 @@ impl Sample {
         Head {
             method: &self.method,
             host: &self.host,
+            port: None,
             target: &self.target,
             headers: &self.headers,
             version: Version::HTTP_11,

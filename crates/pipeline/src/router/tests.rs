@@ -37,6 +37,7 @@ fn find(
     let head = Head {
         method,
         host,
+        port: None,
         target: &target,
         headers,
         version: Version::HTTP_11,

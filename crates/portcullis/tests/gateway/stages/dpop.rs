@@ -10,6 +10,7 @@ use portcullis_core::{Clock as _, SystemClock};
 use portcullis_oidc::{Algorithm, ShownKey};
 use portcullis_testkit::echo::Upstream;
 use portcullis_testkit::gateway::Gateway;
+use portcullis_testkit::h2;
 use portcullis_testkit::raw::{self, Response};
 use serde_json::{Value, json};
 
@@ -186,6 +187,30 @@ fn a_url_is_the_same_in_every_spelling() {
     ] {
         let proof = proof(&token, &json!({ "htu": url }));
         assert_eq!(ask(&gateway, target, &lines(&token, &proof)).status, 200, "{target} {url}");
+    }
+}
+
+/// The port is that which the client asked for, whatever the protocol calls it.
+#[test]
+fn a_port_is_part_of_it() {
+    let upstream = Upstream::start();
+    let gateway = started(&upstream, "{}");
+    let token = bound_token();
+    let at = |url: &str| proof(&token, &json!({ "htu": url }));
+    let old = |proof: &str| {
+        let lines = lines(&token, proof);
+        let request = format!("GET /orders HTTP/1.1\r\nHost: api.example.com:8443\r\n{lines}\r\n");
+        raw::request(gateway.address("public"), request).status
+    };
+    let client = h2::Client::open(gateway.address("public"));
+    let new = |proof: &str| {
+        let authorization = format!("DPoP {token}");
+        let fields = [("authorization", authorization.as_str()), ("dpop", proof)];
+        client.request("GET", "http://api.example.com:8443/orders", &fields).status
+    };
+    for ask in [&old as &dyn Fn(&str) -> u16, &new] {
+        assert_eq!(ask(&at("http://api.example.com:8443/orders")), 200);
+        assert_eq!(ask(&at("http://api.example.com/orders")), 401);
     }
 }
 

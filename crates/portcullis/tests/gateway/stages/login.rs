@@ -505,6 +505,28 @@ fn what_a_login_needs_is_said() {
     }
 }
 
+/// What explains a request changes nothing: a refresh token may count once.
+#[test]
+fn explain_knows_sessions_and_renews_none() {
+    let Some(scene) = scene(json!({ "AccessToken": 1 }), "sqlite://state.db", OFFLINE) else { return };
+    let mut browser = Browser::of("ann", &scene.gateway);
+    assert_eq!(browser.open("/orders").status, 200);
+    let cookie = format!("Cookie: {SESSION}={}", browser.cookies()[SESSION]);
+    let mut gateway = scene.gateway;
+    gateway.stop();
+    let asked = scene.provider.asked("/token");
+    let begun = Instant::now();
+    let mut explained = 0;
+    // Long enough that the session should be renewed.
+    while explained < 3 || begun.elapsed() < std::time::Duration::from_secs(2) {
+        let arguments = ["explain", "gateway.yaml", "/orders", "--format", "json", "-H", &cookie];
+        let text = crate::lifecycle::run(gateway.folder(), &arguments).stdout;
+        assert!(text.contains("\"allow\"") && text.contains("\"ann\""), "{text}");
+        explained += 1;
+    }
+    assert_eq!(scene.provider.asked("/token"), asked);
+}
+
 /// A real browser, with its own ideas of cookies, redirects and forms.
 #[test]
 fn chromium_logs_in() {
