@@ -4,7 +4,6 @@
 //! the same answer at the same time wait for one question; there are never more than a few questions at once, and none for a
 //! moment after one failed. Answers are kept under a keyed hash of the token, and never beyond its end.
 
-mod answers;
 mod compile;
 mod raw;
 
@@ -24,12 +23,12 @@ pub use raw::{RawAnswerCache, RawClient, RawIntrospection, SecretPlace};
 
 use crate::binding;
 use crate::dpop::Dpop;
+use crate::expiring::Expiring;
 use crate::fault::{Failure, Fault, Need};
 use crate::flights::Flights;
 use crate::jwt::TokenHeader;
 use crate::jwt::claims::{ClaimPath, is_for, names, numeric_date, scopes};
 use crate::provider::Provider;
-use answers::{Answer, Answers};
 
 /// The longest token.
 const LONGEST_TOKEN: usize = 8 << 10;
@@ -52,10 +51,21 @@ pub struct IntrospectionMethod {
     active: Duration,
     inactive: Duration,
     hash: KeyedHash,
-    answers: Answers,
+    answers: Expiring<Digest, Answer>,
     flights: Flights<Digest>,
     questions: Semaphore,
     unavailable_until: AtomicU64,
+}
+
+/// What is known of a token.
+#[derive(Debug, Clone)]
+enum Answer {
+    /// It holds, and this is whose it is.
+    Active(Arc<Principal>),
+    /// It does not, or not here.
+    Inactive(&'static str),
+    /// The issuer could not be asked.
+    Unavailable,
 }
 
 /// A token that an issuer must be asked about.
@@ -91,7 +101,7 @@ impl IntrospectionMethod {
         // RFC 6750 section 2.1: nothing else is a bearer token, and nothing else is worth a question.
         let token = std::str::from_utf8(token).ok().filter(|token| is_bearer_token(token));
         let token = token.ok_or(Fault::token("malformed"))?;
-        match self.answers.find(self.digest(token), head.now) {
+        match self.answers.find(&self.digest(token), head.now) {
             Some(Answer::Active(principal)) => {
                 if !principal.is_current(head.now) {
                     return Err(Fault::EXPIRED.into());
@@ -119,7 +129,7 @@ impl IntrospectionMethod {
         let digest = self.digest(token.expose());
         self.flights
             .in_turn(digest, async {
-                if self.answers.find(digest, now).is_none() {
+                if self.answers.find(&digest, now).is_none() {
                     let (answer, until) = self.question(token, fetch, now).await;
                     self.answers.insert(digest, answer, until, now);
                 }

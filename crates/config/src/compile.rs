@@ -6,6 +6,7 @@ mod consequences;
 mod drafts;
 mod routing;
 mod scanning;
+mod tokens;
 mod unused;
 
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, Method};
 use portcullis_audit::{AuditLog, Matches};
+use portcullis_authn::internal_token::InternalTokens;
 use portcullis_authn::message_signature::RawMessageSignatures;
 use portcullis_authn::webhook::RawWebhook;
 use portcullis_authn::{Authenticate, Authentication, Operators};
@@ -111,6 +113,7 @@ struct Compiler<'c> {
 /// What plans of routes are made of.
 struct Parts<'p> {
     authentication: &'p Authentication,
+    internal_tokens: Option<&'p Arc<InternalTokens>>,
     limits: &'p Limits,
     concurrency: &'p Concurrency,
     quotas: &'p Quotas,
@@ -196,6 +199,7 @@ impl Compiler<'_> {
             self.problems,
             previous.map(|previous| &previous.authentication),
         );
+        let internal_tokens = self.internal_tokens(raw);
         let limit_store = LimitStore::compile(&raw.limit_store, &root.key("limit_store"), self.problems);
         let limits = Limits::compile(
             &raw.limits,
@@ -243,6 +247,7 @@ impl Compiler<'_> {
         );
         let mut parts = Parts {
             authentication: &authentication,
+            internal_tokens: internal_tokens.as_ref(),
             limits: &limits,
             concurrency: &concurrency,
             quotas: &quotas,
@@ -258,8 +263,9 @@ impl Compiler<'_> {
             let largest = routes.iter().map(|route| route.forward.body).max();
             protocol.body = largest.map_or(protocol.body, |largest| largest.max(protocol.body));
         }
-        let owned = routes.iter().flat_map(|route| route.forward.identity.iter().map(|(name, _)| name));
         let judged = judged_fields(raw, &drafts);
+        self.check_tokens(raw, &drafts, &routes, &judged);
+        let owned = routes.iter().flat_map(|route| route.forward.owned_fields());
         let is_scanned = routes.iter().any(|route| route.scan.is_on());
         let fields = FieldRules::new(owned, &judged).keeping_removed(is_scanned);
         self.refuse_removed_context(raw, &fields);
@@ -280,6 +286,7 @@ impl Compiler<'_> {
             unrouted: self.unrouted(&raw.policy),
             store,
             authentication,
+            internal_tokens,
             authorization: authorization?,
             limits,
             concurrency,
@@ -405,6 +412,7 @@ impl Compiler<'_> {
             forward: Forward::compile(
                 &policy.forward,
                 parts.largest_body,
+                parts.internal_tokens,
                 &path.key("forward"),
                 self.problems,
             ),

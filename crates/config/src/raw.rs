@@ -1,6 +1,7 @@
 //! The whole configuration as it is written. Each part's own type stands with the part.
 
 use portcullis_audit::RawAudit;
+use portcullis_authn::internal_token::RawInternalTokens;
 use portcullis_authn::{RawAuthenticate, RawAuthentication, RawOperator};
 use portcullis_authz::{RawAuthorization, RawAuthorize};
 use portcullis_core::{Mode, Period, TargetRules};
@@ -47,6 +48,9 @@ pub struct RawConfig {
     /// The ways in which callers prove who they are; routes name those they take.
     #[serde(default)]
     pub authentication: RawAuthentication,
+    /// The tokens that services get of the gateway. Default none.
+    #[serde(default)]
+    pub internal_tokens: Option<RawInternalTokens>,
     /// The policies that say who may do what.
     #[serde(default)]
     pub authorization: RawAuthorization,

@@ -39,6 +39,12 @@ impl Timestamp {
         Self(self.0.saturating_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)))
     }
 
+    /// This point, earlier by `by`.
+    #[must_use]
+    pub fn minus(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
     /// As RFC 3339 has it, in UTC, to the second.
     #[must_use]
     pub fn rfc3339(self) -> String {

@@ -137,6 +137,8 @@ reasons! {
     TooManyAtOnce = 503, "too_many_at_once", "Too many requests are under way.";
     /// The store that counts is lost, and a limit lets nothing pass uncounted.
     LimitsUnavailable = 503, "limits_unavailable", "Requests cannot be counted at the moment.";
+    /// There is no token for the service, which must not be asked without.
+    TokenUnavailable = 503, "token_unavailable", "The request cannot be handed on at the moment.";
     /// A rule of the scanner refuses the request. It tells nothing of which.
     AttackDetected = 403, "attack_detected", "The request is not permitted.";
     /// The scanner would need more work to judge a value than its length allows: what it does not see must not pass.
@@ -175,6 +177,7 @@ impl Reason {
             Self::Overloaded
             | Self::UpstreamUnavailable
             | Self::KeysUnavailable
+            | Self::TokenUnavailable
             | Self::TooManyAtOnce
             | Self::LimitsUnavailable => {
                 "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity"

@@ -11,6 +11,7 @@ pub mod denial;
 pub mod files;
 pub mod hash;
 pub mod head;
+pub mod identity;
 pub mod name_sieve;
 pub mod notes;
 pub mod obstacle;
@@ -29,6 +30,7 @@ pub use denial::{Denial, Reason};
 pub use files::ConfigFolder;
 pub use hash::{Digest, KeyedHash};
 pub use head::{Head, Peer};
+pub use identity::IdentitySource;
 pub use name_sieve::NameSieve;
 pub use notes::{
     Bill, Challenge, LimitState, Notes, QuotaCount, QuotaStanding, Redirect, RequestId, SharedCount, Verdict,

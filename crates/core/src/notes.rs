@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use smallvec::SmallVec;
 
 use crate::{Principal, Reason, RouteId, ScanAnswer, ScanNotes, Secret, StageId, Timestamp};
@@ -220,6 +220,8 @@ pub struct Notes {
     pub credential_fault: Option<&'static str>,
     /// Where a browser is sent that must log in.
     pub redirect: Option<Box<Redirect>>,
+    /// What the service gets in the name of who asks. A secret.
+    pub service_token: Option<HeaderValue>,
     /// What the scanner found, if it found anything.
     pub scan: Option<Box<ScanNotes>>,
 }
@@ -255,6 +257,7 @@ impl Notes {
             challenge: None,
             credential_fault: None,
             redirect: None,
+            service_token: None,
             scan: None,
         }
     }

@@ -1,6 +1,7 @@
 //! Who is asking.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -55,8 +56,10 @@ pub struct Principal {
     pub scopes: Vec<String>,
     /// All claims of a token, what a certificate says; empty for others.
     pub claims: Map<String, Value>,
-    /// When the credential ends.
+    /// When the credential is no longer taken.
     pub expires: Option<Timestamp>,
+    /// How much later that is than the credential itself says, since clocks differ.
+    pub leeway: Duration,
     /// The token that the provider gave for whoever is logged in, for services.
     pub access_token: Option<Secret>,
 }
@@ -65,9 +68,8 @@ impl Principal {
     /// A principal of `kind` with nothing but its identity; fields are public for the rest.
     #[must_use]
     pub fn new(kind: PrincipalKind, id: impl Into<String>, method: impl Into<String>) -> Self {
-        static NEXT_SERIAL: AtomicU64 = AtomicU64::new(1);
         Self {
-            serial: NEXT_SERIAL.fetch_add(1, Ordering::Relaxed),
+            serial: next_serial(),
             kind,
             id: id.into(),
             issuer: None,
@@ -76,8 +78,15 @@ impl Principal {
             scopes: Vec::new(),
             claims: Map::new(),
             expires: None,
+            leeway: Duration::ZERO,
             access_token: None,
         }
+    }
+
+    /// The same as far as is known, for a credential that was verified anew.
+    #[must_use]
+    pub fn renewed(&self) -> Self {
+        Self { serial: next_serial(), ..self.clone() }
     }
 
     /// The principal of those who show no credential.
@@ -90,5 +99,39 @@ impl Principal {
     #[must_use]
     pub fn is_current(&self, now: Timestamp) -> bool {
         self.expires.is_none_or(|end| now < end)
+    }
+
+    /// When the credential ends by its own words.
+    #[must_use]
+    pub fn ends(&self) -> Option<Timestamp> {
+        self.expires.map(|end| end.minus(self.leeway))
+    }
+}
+
+fn next_serial() -> u64 {
+    static NEXT_SERIAL: AtomicU64 = AtomicU64::new(1);
+    NEXT_SERIAL.fetch_add(1, Ordering::Relaxed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_renewed_principal_is_another_one() {
+        let mut ann = Principal::new(PrincipalKind::User, "ann", "web");
+        ann.roles.push("clerk".to_owned());
+        let renewed = ann.renewed();
+        assert_eq!((&renewed.id, &renewed.roles), (&ann.id, &ann.roles));
+        assert_ne!(renewed.serial, ann.serial);
+    }
+
+    #[test]
+    fn the_end_is_that_of_the_credential() {
+        let mut ann = Principal::new(PrincipalKind::User, "ann", "staff");
+        assert_eq!(ann.ends(), None);
+        ann.expires = Some(Timestamp::from_secs(130));
+        ann.leeway = Duration::from_secs(30);
+        assert_eq!(ann.ends(), Some(Timestamp::from_secs(100)));
     }
 }

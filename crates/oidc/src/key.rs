@@ -188,7 +188,7 @@ fn same_verifier(mine: &(Algorithm, Verifier), theirs: &(Algorithm, Verifier)) -
 /// aws-lc tells kinds apart by the algorithm identifier inside the DER; RSA keys are also checked for size
 /// and for a sane exponent. Where it takes bare points too, those must not get in: any 32 bytes are one for
 /// Ed25519, a small RSA key in DER for instance. Every point in DER is longer, and DER begins with a SEQUENCE.
-fn kind_of(der: &[u8]) -> Option<KeyKind> {
+pub(crate) fn kind_of(der: &[u8]) -> Option<KeyKind> {
     const SEQUENCE: u8 = 0x30;
     const BARE_ED25519_POINT: usize = 32;
     if der.first() != Some(&SEQUENCE) || der.len() == BARE_ED25519_POINT {

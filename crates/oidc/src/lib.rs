@@ -14,6 +14,7 @@ mod jwk;
 mod key;
 mod key_set;
 pub mod mint;
+mod publish;
 mod remote;
 mod source;
 
@@ -22,6 +23,7 @@ pub use fetch::{Fetch, FetchError, KeySetUrl, KeySetUrlError, Sending};
 pub use jwk::ShownKey;
 pub use key::{BadSignature, KeyError, VerifyingKey};
 pub use key_set::{Candidates, KeySet, KeySetError, MAX_KEY_SET_BYTES, MAX_KEYS, SkippedKey};
+pub use publish::PublishedKey;
 pub use remote::{RawRefresh, RefreshError, RefreshRules, Refreshed};
 pub use source::{Generation, KeySource, KeysUnavailable, PublishedKeys};
 

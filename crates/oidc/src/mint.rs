@@ -1,6 +1,6 @@
-//! Making tokens: for the demonstration, benchmarks and tests. The gateway itself signs nothing.
+//! Making tokens: those that services get of the gateway, proofs of who we are at a provider, and what tests need.
 
-use crate::{Algorithm, KeyKind};
+use crate::{Algorithm, KeyKind, PublishedKey};
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
@@ -90,6 +90,18 @@ impl SigningKey {
         Ok(Self { algorithm, key })
     }
 
+    /// A private key in PEM (`PRIVATE KEY`, PKCS#8), for the algorithm that goes with it: RS256 for RSA, and the only one for
+    /// the others.
+    ///
+    /// # Errors
+    /// When it is no private key that anything signs with.
+    pub fn of_its_kind(text: &str) -> Result<Self, MintError> {
+        let algorithms =
+            [Algorithm::EdDsa, Algorithm::Es256, Algorithm::Rs256, Algorithm::Es384, Algorithm::Es512];
+        let mut keys = algorithms.into_iter().map(|algorithm| Self::from_pem(text, algorithm));
+        keys.find_map(Result::ok).ok_or(MintError::WrongKey)
+    }
+
     /// A shared secret.
     ///
     /// # Errors
@@ -146,13 +158,26 @@ impl SigningKey {
     /// # Errors
     /// For a shared secret, which has none.
     pub fn public_pem(&self) -> Result<String, MintError> {
+        Ok(pem("PUBLIC KEY", &self.public_der()?))
+    }
+
+    /// The public key for everybody to see, with the algorithm that it is for.
+    ///
+    /// # Errors
+    /// For a shared secret, which has none.
+    pub fn published(&self) -> Result<PublishedKey, MintError> {
+        PublishedKey::of(&self.public_der()?, Some(self.algorithm)).ok_or(MintError::WrongKey)
+    }
+
+    /// The `SubjectPublicKeyInfo` in DER.
+    pub(crate) fn public_der(&self) -> Result<Vec<u8>, MintError> {
         let der = match &self.key {
             Key::Secret(_) => return Err(MintError::WrongKey),
             Key::Rsa(pair, _) => pair.public_key().as_der()?,
             Key::Ecdsa(pair) => pair.public_key().as_der()?,
             Key::Ed25519(pair) => pair.public_key().as_der()?,
         };
-        Ok(pem("PUBLIC KEY", der.as_ref()))
+        Ok(der.as_ref().to_vec())
     }
 
     /// The private key in PEM (PKCS#8).

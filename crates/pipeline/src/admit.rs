@@ -7,7 +7,9 @@ use http::Method;
 use http::header::ACCESS_CONTROL_REQUEST_METHOD;
 use portcullis_authn::Refusal;
 use portcullis_authz::{Answer, Ask};
-use portcullis_core::{Denial, Head, LimitState, Mode, Notes, Principal, Reason, RouteId, StageId, Verdict};
+use portcullis_core::{
+    Denial, Head, LimitState, Mode, Notes, Principal, PrincipalKind, Reason, RouteId, StageId, Verdict,
+};
 use portcullis_harden::Preflight;
 use portcullis_limit::{Ask as CountingAsk, Counted, LimitId, QuotaAsk, Refused, Subject};
 use smallvec::SmallVec;
@@ -126,6 +128,9 @@ impl Snapshot {
         if is_to_do(StageId::Limit, notes) {
             self.enter(route, &parameters, head, notes, observer)?;
             self.count(route, StageId::Limit, &parameters, head, notes, observer)?;
+        }
+        if notes.service_token.is_none() {
+            vouch(route, &principal, head, notes, observer)?;
         }
         self.draw(route, &parameters, head, notes, observer)?;
         Ok(Admitted { route })
@@ -363,6 +368,26 @@ fn settle<O: Observer>(
         Some(reason) => return Err(refuse(stage, reason, notes, observer)),
     }
     observer.done(stage, notes);
+    Ok(())
+}
+
+/// Has the token made that the service gets in the name of the caller. Before the quotas: a request that cannot be handed on takes
+/// nothing from them.
+fn vouch<O: Observer>(
+    route: &RoutePlan,
+    principal: &Principal,
+    head: &Head<'_>,
+    notes: &mut Notes,
+    observer: &mut O,
+) -> Result<(), Halt> {
+    let Some(token) = &route.forward.token else { return Ok(()) };
+    if principal.kind == PrincipalKind::Anonymous {
+        return Ok(());
+    }
+    match token.issue(principal, head.now) {
+        Ok(token) => notes.service_token = Some(token),
+        Err(reason) => return Err(refuse(StageId::Forward, reason, notes, observer)),
+    }
     Ok(())
 }
 

@@ -9,9 +9,7 @@ mod protocol;
 mod upstream;
 
 pub use client_address::{ClientAddress, ForwardingHeader, RawClientAddress};
-pub use forward::{
-    ClientCertificateFields, Forward, ForwardedFields, IdentitySource, RawForward, RawTimeouts, Timeouts,
-};
+pub use forward::{ClientCertificateFields, Forward, ForwardedFields, RawForward, RawTimeouts, Timeouts};
 pub use listener::{Listener, RawListener, not_an_address};
 pub use listener_tls::{
     ClientCertificateMode, ClientCertificates, CrlScope, Leniency, ListenerTls, RawClientCertificates,

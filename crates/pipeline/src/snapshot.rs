@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use portcullis_audit::AuditLog;
+use portcullis_authn::internal_token::InternalTokens;
 use portcullis_authn::{Authenticate, Authentication, Operators};
 use portcullis_authz::Authorization;
 use portcullis_core::{Mode, RouteId, ServiceId, Timestamp};
@@ -49,6 +50,8 @@ pub struct Snapshot {
     pub store: Store,
     /// Who callers are.
     pub authentication: Authentication,
+    /// What services are told of them in tokens of our own.
+    pub internal_tokens: Option<Arc<InternalTokens>>,
     /// What they may do.
     pub authorization: Authorization,
     /// How often.

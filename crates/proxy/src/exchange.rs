@@ -77,7 +77,7 @@ async fn answer(
         return answer;
     }
     let asker = Asker::of(&parts, received.peer.secure);
-    if let Some(endpoint) = snapshot.authentication.endpoint(&head) {
+    if let Some(endpoint) = own::Endpoint::of(snapshot, &head) {
         return own::answer(&worker, &current, endpoint, &head, incoming, account, &asker).await;
     }
     let mut intake = Intake::Waiting(incoming);
@@ -367,6 +367,10 @@ impl Asker {
         let mut origins = parts.headers.get_all(ORIGIN).iter();
         let origin = origins.next().filter(|_| origins.next().is_none()).cloned();
         Self { secure, is_head: parts.method == Method::HEAD, origin }
+    }
+
+    pub(crate) const fn is_head(&self) -> bool {
+        self.is_head
     }
 
     pub(crate) fn exchange(&self, notes: &Notes, status: StatusCode) -> Exchange<'_> {

@@ -103,6 +103,13 @@ impl Forwarding<'_> {
         if let Some(principal) = &account.notes.principal {
             add_identity(&route.forward, principal, headers);
         }
+        if let Some(token) = &route.forward.token {
+            // Whoever gets none has none: what the client sent there is for the gateway.
+            headers.remove(token.header());
+            if let Some(value) = &account.notes.service_token {
+                headers.insert(token.header().clone(), value.clone());
+            }
+        }
         if let Some(certificate) = &self.client.certificate {
             add_certificate(route.forward.client_certificate, certificate, headers);
         }
@@ -365,7 +372,8 @@ static CONNECTION_ONLY_SIEVE: LazyLock<NameSieve> = LazyLock::new(|| NameSieve::
 
 fn add_identity(forward: &Forward, principal: &Principal, headers: &mut HeaderMap) {
     for (name, source) in &forward.identity {
-        if let Some(value) = source.value(principal) {
+        // What cannot be said in a header is not said.
+        if let Some(Ok(value)) = source.text(principal).map(|text| HeaderValue::from_str(&text)) {
             headers.insert(name.clone(), value);
         }
     }

@@ -10,7 +10,8 @@ use portcullis_oidc::{Algorithm, KeySetUrl};
 use tokio::sync::Semaphore;
 
 use super::raw::{RawAnswerCache, RawClient, RawIntrospection, SecretPlace};
-use super::{Answers, IntrospectionMethod, MOST_QUESTIONS};
+use super::{IntrospectionMethod, MOST_QUESTIONS};
+use crate::expiring::Expiring;
 use crate::flights::Flights;
 use crate::jwt::TokenHeader;
 use crate::jwt::claims::ClaimPath;
@@ -66,7 +67,7 @@ impl IntrospectionMethod {
             active: raw.cache.active.0,
             inactive: raw.cache.inactive.0,
             hash: hash.ok()?,
-            answers: Answers::new(raw.cache.max_entries),
+            answers: Expiring::new(raw.cache.max_entries),
             flights: Flights::default(),
             questions: Semaphore::new(MOST_QUESTIONS),
             unavailable_until: AtomicU64::new(0),

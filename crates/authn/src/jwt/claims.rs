@@ -35,6 +35,7 @@ impl ClaimRules {
         principal.roles = self.roles.find(&claims).map(names).unwrap_or_default();
         principal.scopes = scopes(&claims);
         principal.expires = Some(end);
+        principal.leeway = self.leeway;
         principal.claims = claims;
         Ok(principal)
     }

@@ -356,7 +356,7 @@ impl LoginMethod {
         let provider = self.provider.metadata(fetch, now).await.map_err(|_| Fault::ISSUER_UNAVAILABLE)?;
         let client = TokenClient { provider: &provider, client: &self.client, fetch };
         let tokens = client.refresh(token, now).await.map_err(|error| refused(&error, "refresh_token"))?;
-        let mut principal = Principal::clone(&session.principal);
+        let mut principal = session.principal.renewed();
         if let Some(id) = &tokens.id {
             // OpenID Connect Core section 12.2.
             let fresh = self.verify_id_token(id, None, &tokens.access, fetch, now).await?;

@@ -4,6 +4,7 @@ mod cache;
 mod challenges;
 mod configuration;
 mod fixture;
+mod internal_tokens;
 mod message_signatures;
 mod remote_keys;
 mod routes;

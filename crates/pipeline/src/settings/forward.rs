@@ -1,10 +1,13 @@
 //! How a request that passed is handed to its service.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue};
-use portcullis_core::{ByteSize, KeyPath, Period, Principal, Problems};
+use http::HeaderName;
+use http::header::AUTHORIZATION;
+use portcullis_authn::internal_token::{InternalToken, InternalTokens, RawInternalToken};
+use portcullis_core::{ByteSize, IdentitySource, KeyPath, Period, Problems};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +43,8 @@ pub struct RawForward {
     /// Whether the service gets, in `Authorization`, the access token of whoever is logged in (`authentication.login`). Default
     /// `false`.
     pub access_token: bool,
+    /// A token that the gateway signs for the service, in place of what the caller showed. Default none.
+    pub internal_token: Option<RawInternalToken>,
 }
 
 impl Default for RawForward {
@@ -54,6 +59,7 @@ impl Default for RawForward {
             identity: BTreeMap::new(),
             client_certificate: ClientCertificateFields::default(),
             access_token: false,
+            internal_token: None,
         }
     }
 }
@@ -130,6 +136,8 @@ pub struct Forward {
     pub client_certificate: ClientCertificateFields,
     /// Whether the access token of a login goes to the service.
     pub access_token: bool,
+    /// What the service gets of the gateway to know the caller by.
+    pub token: Option<InternalToken>,
 }
 
 /// Compiled time limits.
@@ -145,62 +153,20 @@ pub struct Timeouts {
     pub total: Duration,
 }
 
-/// What an identity header carries.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum IdentitySource {
-    /// The principal's id.
-    Subject,
-    /// The token's issuer.
-    Issuer,
-    /// The name of the authentication method.
-    Method,
-    /// `user`, `api_key`, `certificate`, `signer` or `anonymous`.
-    Kind,
-    /// Roles, separated by commas.
-    Roles,
-    /// Scopes, separated by spaces.
-    Scopes,
-    /// A claim: strings as they are, everything else as JSON.
-    Claim(String),
-}
-
-impl IdentitySource {
-    fn parse(text: &str) -> Option<Self> {
-        Some(match text {
-            "subject" => Self::Subject,
-            "issuer" => Self::Issuer,
-            "method" => Self::Method,
-            "kind" => Self::Kind,
-            "roles" => Self::Roles,
-            "scopes" => Self::Scopes,
-            _ => Self::Claim(text.strip_prefix("claim:").filter(|name| !name.is_empty())?.to_owned()),
-        })
-    }
-
-    /// The header's value for this principal; `None` if there is nothing to say, or if it cannot be said in a header.
-    #[must_use]
-    pub fn value(&self, principal: &Principal) -> Option<HeaderValue> {
-        let text = match self {
-            Self::Subject => principal.id.clone(),
-            Self::Issuer => principal.issuer.clone()?,
-            Self::Method => principal.method.clone(),
-            Self::Kind => principal.kind.name().to_owned(),
-            Self::Roles => principal.roles.join(","),
-            Self::Scopes => principal.scopes.join(" "),
-            Self::Claim(name) => match principal.claims.get(name)? {
-                serde_json::Value::String(text) => text.clone(),
-                other => other.to_string(),
-            },
-        };
-        HeaderValue::try_from(text).ok()
-    }
-}
-
 impl Forward {
-    /// Checks and compiles the way to the service. `largest_body` is what `protocol.body` says, if it says anything.
+    /// The header fields that the gateway alone may set for this service, whatever the route that a client asks for.
+    /// `Authorization` is not among them: it is read before it is replaced.
+    pub fn owned_fields(&self) -> impl Iterator<Item = &HeaderName> {
+        let token = self.token.as_ref().map(InternalToken::header).filter(|name| **name != AUTHORIZATION);
+        self.identity.iter().map(|(name, _)| name).chain(token)
+    }
+
+    /// Checks and compiles the way to the service. `largest_body` is what `protocol.body` says, if it says anything; `tokens` makes
+    /// those that services get.
     pub fn compile(
         raw: &RawForward,
         largest_body: Option<ByteSize>,
+        tokens: Option<&Arc<InternalTokens>>,
         path: &KeyPath,
         problems: &mut Problems,
     ) -> Self {
@@ -219,21 +185,12 @@ impl Forward {
             idle: positive("idle", raw.timeouts.idle, &timeouts_path, problems),
             total: positive("total", raw.timeouts.total, &timeouts_path, problems),
         };
-        let mut identity = Vec::new();
-        for (name, source) in &raw.identity {
-            let place = path.key("identity").key(name);
-            match (HeaderName::try_from(name.as_str()), IdentitySource::parse(source)) {
-                (Ok(name), Some(_)) if !may_carry_identity(&name) => problems
-                    .error(&place, format!("`{name}` has a meaning of its own and cannot name the caller"))
-                    .suggest("choose another header, for example `X-Auth-Subject`"),
-                (Ok(name), Some(source)) => identity.push((name, source)),
-                (Err(_), _) => {
-                    problems.error(&place, format!("`{name}` is not a header name"));
-                }
-                (_, None) => problems
-                    .error(&place, format!("`{source}` is nothing that a caller has"))
-                    .suggest("write subject, issuer, method, kind, roles, scopes or claim:NAME"),
-            }
+        let identity = compile_identity(&raw.identity, &path.key("identity"), problems);
+        let place = path.key("internal_token");
+        let token =
+            raw.internal_token.as_ref().and_then(|raw| InternalToken::compile(raw, tokens, &place, problems));
+        if let Some(token) = &token {
+            check_token_header(token.header(), raw, &place, problems);
         }
         Self {
             timeouts,
@@ -245,6 +202,51 @@ impl Forward {
             identity,
             client_certificate: raw.client_certificate,
             access_token: raw.access_token,
+            token,
         }
+    }
+}
+
+fn compile_identity(
+    raw: &BTreeMap<String, String>,
+    path: &KeyPath,
+    problems: &mut Problems,
+) -> Vec<(HeaderName, IdentitySource)> {
+    let mut identity = Vec::new();
+    for (name, source) in raw {
+        let place = path.key(name);
+        match (HeaderName::try_from(name.as_str()), IdentitySource::parse(source)) {
+            (Ok(name), Some(_)) if !may_carry_identity(&name) => problems
+                .error(&place, format!("`{name}` has a meaning of its own and cannot name the caller"))
+                .suggest("choose another header, for example `X-Auth-Subject`"),
+            (Ok(name), Some(source)) => identity.push((name, source)),
+            (Err(_), _) => {
+                problems.error(&place, format!("`{name}` is not a header name"));
+            }
+            (_, None) => problems
+                .error(&place, format!("`{source}` is nothing that a caller has"))
+                .suggest(format!("write {}", IdentitySource::NAMES)),
+        }
+    }
+    identity
+}
+
+/// One header, one meaning.
+fn check_token_header(header: &HeaderName, raw: &RawForward, path: &KeyPath, problems: &mut Problems) {
+    let place = path.key("header");
+    if !may_carry_identity(header) {
+        problems
+            .error(&place, format!("`{header}` has a meaning of its own and cannot hold a token"))
+            .suggest("leave it out for `Authorization`");
+    }
+    if raw.identity.keys().any(|name| name.eq_ignore_ascii_case(header.as_str())) {
+        problems
+            .error(&place, format!("`{header}` names the caller already, by `identity`"))
+            .suggest("give them different headers");
+    }
+    if raw.access_token && *header == AUTHORIZATION {
+        problems
+            .error(&place, "`access_token` puts another token into `Authorization`")
+            .suggest("remove one of the two, or name another header here");
     }
 }

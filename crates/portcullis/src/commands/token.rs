@@ -65,7 +65,7 @@ struct Mint {
     /// The file with the private key in PEM (PKCS#8), or with the shared secret for HS256, HS384 and HS512.
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
-    /// The algorithm. Default: the first of RS256, ES256, ES384, ES512 and EdDSA that the key is for.
+    /// The algorithm. Default: that of the key, and RS256 for RSA.
     #[arg(long, value_parser = algorithm)]
     alg: Option<Algorithm>,
     /// The id of the key, for the token's header.
@@ -176,10 +176,10 @@ impl Mint {
             return Ok(SigningKey::from_secret(secret, algorithm)?);
         }
         let text = String::from_utf8(bytes).with_context(|| format!("`{place}` is not a PEM file"))?;
-        let guesses =
-            [Algorithm::Rs256, Algorithm::Es256, Algorithm::Es384, Algorithm::Es512, Algorithm::EdDsa];
-        let mut algorithms = self.alg.as_slice().iter().chain(guesses.iter().filter(|_| self.alg.is_none()));
-        let key = algorithms.find_map(|&algorithm| SigningKey::from_pem(&text, algorithm).ok());
+        let key = match self.alg {
+            Some(algorithm) => SigningKey::from_pem(&text, algorithm),
+            None => SigningKey::of_its_kind(&text),
+        };
         key.with_context(|| {
             let what = self.alg.map_or_else(String::new, |algorithm| format!(" for {}", algorithm.name()));
             format!("`{place}` holds no private key{what} in PKCS#8 PEM; `openssl genpkey` makes one")

@@ -43,7 +43,7 @@ pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Printed {
 }
 
 /// Runs the program in a folder, until it ends, with this on its standard input.
-fn run_with_input(folder: &Path, arguments: &[&str], input: &str) -> Printed {
+pub(crate) fn run_with_input(folder: &Path, arguments: &[&str], input: &str) -> Printed {
     let mut program = Command::new(BINARY)
         .args(arguments)
         .current_dir(folder)

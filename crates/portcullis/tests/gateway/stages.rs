@@ -6,6 +6,7 @@ mod authorization;
 mod concurrency;
 mod dpop;
 mod fleet;
+mod internal_tokens;
 mod issuers;
 mod limits;
 mod login;
