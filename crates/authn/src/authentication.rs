@@ -16,9 +16,10 @@ use crate::cache::CredentialCache;
 use crate::dpop::Dpop;
 use crate::fault::{Failure, Fault};
 use crate::login::{Endpoint, Sessions};
-use crate::method::{Compiling, Methods, Step};
+use crate::method::{Compiling, Method, Methods, Step};
 use crate::replay::ReplayTable;
 use crate::revocation::Revocations;
+use crate::token_exchange::{ExchangedToken, RawExchangedToken, TokenExchanges, compile_all};
 use crate::{Authenticate, RawAuthentication, Refusal};
 
 /// All methods of a configuration, the keys behind them, and the credentials that were verified under it.
@@ -33,6 +34,7 @@ pub struct Authentication {
     revocations: Option<Arc<Revocations>>,
     cache: CredentialCache,
     dpop: Option<Dpop>,
+    exchanges: TokenExchanges,
     anonymous: Arc<Principal>,
 }
 
@@ -63,8 +65,10 @@ impl Authentication {
         };
         let methods = Methods::compile(raw, path, &mut compiling);
         let dpop = raw.dpop.as_ref().map(|raw| Dpop::compile(raw, &path.key("dpop"), &mut compiling));
+        let exchanges = compile_all(&raw.token_exchange, &path.key("token_exchange"), &mut compiling);
         Self {
             realm: raw.realm.clone(),
+            exchanges,
             methods,
             sources: compiling.sources,
             replays: compiling.replays,
@@ -207,6 +211,32 @@ impl Authentication {
     #[must_use]
     pub fn dpop_nonce(&self, reason: Reason, now: Timestamp) -> Option<String> {
         self.dpop.as_ref().filter(|_| reason == Reason::UseDpopNonce).and_then(|dpop| dpop.nonce(now))
+    }
+
+    /// Checks what is written about the token that a service gets for that of the caller.
+    #[must_use]
+    pub fn exchanged_token(
+        &self,
+        raw: &RawExchangedToken,
+        path: &KeyPath,
+        problems: &mut Problems,
+    ) -> Option<ExchangedToken> {
+        ExchangedToken::compile(raw, &self.exchanges, path, problems)
+    }
+
+    /// The token by which this principal came to be known in this request: what it showed, or that of its login. None for those
+    /// who have shown something else.
+    #[must_use]
+    pub fn token_of<'r>(&self, principal: &'r Principal, head: &Head<'r>) -> Option<&'r str> {
+        if let Some(token) = &principal.access_token {
+            return Some(token.expose());
+        }
+        let header = match self.methods.find(&principal.method).ok()?? {
+            Method::Jwt(method) => method.header(),
+            Method::Introspection(method) => method.header(),
+            _ => return None,
+        };
+        std::str::from_utf8(header.token(head).ok()??.text).ok()
     }
 
     pub(crate) const fn dpop(&self) -> Option<&Dpop> {

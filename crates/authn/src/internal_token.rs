@@ -20,6 +20,7 @@ use portcullis_oidc::client::random;
 use portcullis_oidc::mint::{MintError, SigningKey};
 use serde_json::{Map, Value, json};
 
+pub(crate) use compile::header as token_header;
 pub use raw::{RawInternalToken, RawInternalTokens};
 
 use crate::expiring::Expiring;

@@ -18,7 +18,7 @@ use portcullis_oidc::client::{Client, Introspection, TokenClient, TokenClientErr
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 
-pub(crate) use compile::{client, url};
+pub(crate) use compile::{client, unknown, url};
 pub use raw::{RawAnswerCache, RawClient, RawIntrospection, SecretPlace};
 
 use crate::binding;

@@ -34,6 +34,7 @@ mod replay;
 pub mod revocation;
 mod step_up;
 mod template;
+pub mod token_exchange;
 pub mod webhook;
 
 use portcullis_oidc::json;

@@ -11,6 +11,7 @@ use crate::introspection::RawIntrospection;
 use crate::jwt::RawJwt;
 use crate::login::RawLogin;
 use crate::message_signature::RawMessageSignatures;
+use crate::token_exchange::RawTokenExchange;
 use crate::webhook::RawWebhook;
 
 /// The ways in which callers may prove who they are. Routes refer to them by name.
@@ -35,6 +36,8 @@ pub struct RawAuthentication {
     pub webhooks: Vec<RawWebhook>,
     /// Proofs of possession for tokens (RFC 9449). Default none: tokens that are bound to a key are refused.
     pub dpop: Option<RawDpop>,
+    /// Issuers that exchange callers' tokens for those that services get.
+    pub token_exchange: Vec<RawTokenExchange>,
     /// The cache of tokens that were verified.
     pub cache: RawCredentialCache,
 }
@@ -51,6 +54,7 @@ impl Default for RawAuthentication {
             signatures: Vec::new(),
             webhooks: Vec::new(),
             dpop: None,
+            token_exchange: Vec::new(),
             cache: RawCredentialCache::default(),
         }
     }

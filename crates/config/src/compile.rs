@@ -413,6 +413,7 @@ impl Compiler<'_> {
                 &policy.forward,
                 parts.largest_body,
                 parts.internal_tokens,
+                parts.authentication,
                 &path.key("forward"),
                 self.problems,
             ),

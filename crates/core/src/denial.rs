@@ -139,6 +139,8 @@ reasons! {
     LimitsUnavailable = 503, "limits_unavailable", "Requests cannot be counted at the moment.";
     /// There is no token for the service, which must not be asked without.
     TokenUnavailable = 503, "token_unavailable", "The request cannot be handed on at the moment.";
+    /// The issuer does not exchange the caller's token for one for the service.
+    TokenRefused = 403, "token_refused", "The request is not permitted.";
     /// A rule of the scanner refuses the request. It tells nothing of which.
     AttackDetected = 403, "attack_detected", "The request is not permitted.";
     /// The scanner would need more work to judge a value than its length allows: what it does not see must not pass.

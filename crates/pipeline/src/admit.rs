@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::Method;
 use http::header::ACCESS_CONTROL_REQUEST_METHOD;
 use portcullis_authn::Refusal;
+use portcullis_authn::token_exchange::{ExchangeQuestion, NoToken};
 use portcullis_authz::{Answer, Ask};
 use portcullis_core::{
     Denial, Head, LimitState, Mode, Notes, Principal, PrincipalKind, Reason, RouteId, StageId, Verdict,
@@ -15,6 +16,7 @@ use portcullis_limit::{Ask as CountingAsk, Counted, LimitId, QuotaAsk, Refused, 
 use smallvec::SmallVec;
 
 use crate::router::Parameters;
+use crate::settings::ServiceToken;
 use crate::snapshot::{RoutePlan, Snapshot};
 
 /// The proof that every stage that judges the head let the request pass (or only shadows it). Only
@@ -55,6 +57,8 @@ pub enum Need {
     Authentication(portcullis_authn::Need),
     /// What a store that several gateways share says about the limits of this stage. It goes into [`Notes::shared_count`].
     Limits(StageId, Box<CountingAsk>),
+    /// A token for the service, in exchange for that of the caller.
+    Token(ExchangeQuestion),
     /// What the database says about quotas. It goes into [`Notes::quota_count`].
     Quotas(Box<QuotaAsk>),
 }
@@ -69,6 +73,7 @@ impl Need {
         match self {
             Self::Authentication(need) => Denial::new(StageId::Authenticate, need.reason()),
             Self::Limits(stage, _) => Denial::new(*stage, Reason::LimitsUnavailable),
+            Self::Token(_) => Denial::new(StageId::Forward, Reason::TokenUnavailable),
             Self::Quotas(_) => Denial::new(StageId::Quota, Reason::LimitsUnavailable),
         }
     }
@@ -130,7 +135,7 @@ impl Snapshot {
             self.count(route, StageId::Limit, &parameters, head, notes, observer)?;
         }
         if notes.service_token.is_none() {
-            vouch(route, &principal, head, notes, observer)?;
+            self.vouch(route, &principal, head, notes, observer)?;
         }
         self.draw(route, &parameters, head, notes, observer)?;
         Ok(Admitted { route })
@@ -307,6 +312,34 @@ impl Snapshot {
         settle(stage, route.limits.mode, reason, notes, observer)
     }
 
+    /// Finds or makes the token that the service gets in the name of the caller. Before the quotas: a request that cannot be handed
+    /// on takes nothing from them.
+    fn vouch<O: Observer>(
+        &self,
+        route: &RoutePlan,
+        principal: &Principal,
+        head: &Head<'_>,
+        notes: &mut Notes,
+        observer: &mut O,
+    ) -> Result<(), Halt> {
+        let Some(token) = &route.forward.token else { return Ok(()) };
+        if principal.kind == PrincipalKind::Anonymous {
+            return Ok(());
+        }
+        let found = match token {
+            ServiceToken::Internal(token) => token.issue(principal, head.now).map_err(NoToken::Denied),
+            ServiceToken::Exchanged(token) => {
+                token.find(self.authentication.token_of(principal, head), head.now)
+            }
+        };
+        match found {
+            Ok(token) => notes.service_token = Some(token),
+            Err(NoToken::Needs(question)) => return Err(Halt::Needs(Need::Token(question))),
+            Err(NoToken::Denied(reason)) => return Err(refuse(StageId::Forward, reason, notes, observer)),
+        }
+        Ok(())
+    }
+
     /// Takes from the quotas, all or none: last, so that what another stage refuses takes nothing.
     fn draw<O: Observer>(
         &self,
@@ -368,26 +401,6 @@ fn settle<O: Observer>(
         Some(reason) => return Err(refuse(stage, reason, notes, observer)),
     }
     observer.done(stage, notes);
-    Ok(())
-}
-
-/// Has the token made that the service gets in the name of the caller. Before the quotas: a request that cannot be handed on takes
-/// nothing from them.
-fn vouch<O: Observer>(
-    route: &RoutePlan,
-    principal: &Principal,
-    head: &Head<'_>,
-    notes: &mut Notes,
-    observer: &mut O,
-) -> Result<(), Halt> {
-    let Some(token) = &route.forward.token else { return Ok(()) };
-    if principal.kind == PrincipalKind::Anonymous {
-        return Ok(());
-    }
-    match token.issue(principal, head.now) {
-        Ok(token) => notes.service_token = Some(token),
-        Err(reason) => return Err(refuse(StageId::Forward, reason, notes, observer)),
-    }
     Ok(())
 }
 

@@ -9,7 +9,9 @@ mod protocol;
 mod upstream;
 
 pub use client_address::{ClientAddress, ForwardingHeader, RawClientAddress};
-pub use forward::{ClientCertificateFields, Forward, ForwardedFields, RawForward, RawTimeouts, Timeouts};
+pub use forward::{
+    ClientCertificateFields, Forward, ForwardedFields, RawForward, RawTimeouts, ServiceToken, Timeouts,
+};
 pub use listener::{Listener, RawListener, not_an_address};
 pub use listener_tls::{
     ClientCertificateMode, ClientCertificates, CrlScope, Leniency, ListenerTls, RawClientCertificates,

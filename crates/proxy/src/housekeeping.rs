@@ -326,6 +326,10 @@ impl NeedFetcher {
                 let question = question.clone();
                 self.wait_for(async move { question.ask(&*fetch, SystemClock.now()).await });
             }
+            Need::Token(question) => {
+                let question = question.clone();
+                self.wait_for(async move { question.ask(&*fetch, SystemClock.now()).await });
+            }
             Need::Limits(_, ask) => {
                 let asking = ask.clone();
                 let answer = self.wait_for(async move {

@@ -222,6 +222,9 @@ impl Worker {
                 notes.bill = ask.bill(&count);
                 notes.quota_count = Some(Box::new(count));
             }
+            Need::Token(question) => {
+                Box::pin(question.ask(&*self.shared.fetch, SystemClock.now())).await;
+            }
             Need::Authentication(portcullis_authn::Need::Keys(source)) => {
                 self.shared.fetch_keys(source, snapshot).await;
             }

@@ -145,7 +145,7 @@ impl InternalToken {
     }
 }
 
-fn header(name: &str, path: &KeyPath, problems: &mut Problems) -> Option<HeaderName> {
+pub(crate) fn header(name: &str, path: &KeyPath, problems: &mut Problems) -> Option<HeaderName> {
     match HeaderName::from_bytes(name.as_bytes()) {
         Ok(header) if header == COOKIE => {
             problems

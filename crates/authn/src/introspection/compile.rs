@@ -53,7 +53,10 @@ impl IntrospectionMethod {
         });
         let provider = match endpoint {
             None => Provider::new(raw.issuer.clone()),
-            Some(endpoint) => Provider::fixed(asked_at(&raw.issuer, endpoint?)),
+            Some(endpoint) => Provider::fixed(ProviderMetadata {
+                introspection_endpoint: Some(endpoint?),
+                ..unknown(&raw.issuer)
+            }),
         };
         issuer?;
         Some(Self {
@@ -75,8 +78,8 @@ impl IntrospectionMethod {
     }
 }
 
-/// An issuer of which nothing is known but where it is asked about tokens.
-fn asked_at(issuer: &str, endpoint: Uri) -> ProviderMetadata {
+/// An issuer of which nothing is known.
+pub(crate) fn unknown(issuer: &str) -> ProviderMetadata {
     ProviderMetadata {
         issuer: issuer.to_owned(),
         authorization_endpoint: None,
@@ -84,7 +87,7 @@ fn asked_at(issuer: &str, endpoint: Uri) -> ProviderMetadata {
         jwks_uri: None,
         userinfo_endpoint: None,
         revocation_endpoint: None,
-        introspection_endpoint: Some(endpoint),
+        introspection_endpoint: None,
         end_session_endpoint: None,
         names_issuer_in_responses: false,
         code_challenge_methods: None,

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use http::HeaderName;
 use http::header::AUTHORIZATION;
+use portcullis_authn::Authentication;
 use portcullis_authn::internal_token::{InternalToken, InternalTokens, RawInternalToken};
+use portcullis_authn::token_exchange::{ExchangedToken, RawExchangedToken};
 use portcullis_core::{ByteSize, IdentitySource, KeyPath, Period, Problems};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -45,6 +47,8 @@ pub struct RawForward {
     pub access_token: bool,
     /// A token that the gateway signs for the service, in place of what the caller showed. Default none.
     pub internal_token: Option<RawInternalToken>,
+    /// A token for which the issuer exchanges that of the caller (RFC 8693). Default none.
+    pub exchanged_token: Option<RawExchangedToken>,
 }
 
 impl Default for RawForward {
@@ -60,6 +64,7 @@ impl Default for RawForward {
             client_certificate: ClientCertificateFields::default(),
             access_token: false,
             internal_token: None,
+            exchanged_token: None,
         }
     }
 }
@@ -137,7 +142,27 @@ pub struct Forward {
     /// Whether the access token of a login goes to the service.
     pub access_token: bool,
     /// What the service gets of the gateway to know the caller by.
-    pub token: Option<InternalToken>,
+    pub token: Option<ServiceToken>,
+}
+
+/// What a service gets of the gateway to know the caller by.
+#[derive(Debug, Clone)]
+pub enum ServiceToken {
+    /// One that the gateway signs.
+    Internal(InternalToken),
+    /// One that an issuer gives for the caller's.
+    Exchanged(ExchangedToken),
+}
+
+impl ServiceToken {
+    /// The header in which the service gets it.
+    #[must_use]
+    pub const fn header(&self) -> &HeaderName {
+        match self {
+            Self::Internal(token) => token.header(),
+            Self::Exchanged(token) => token.header(),
+        }
+    }
 }
 
 /// Compiled time limits.
@@ -157,16 +182,17 @@ impl Forward {
     /// The header fields that the gateway alone may set for this service, whatever the route that a client asks for.
     /// `Authorization` is not among them: it is read before it is replaced.
     pub fn owned_fields(&self) -> impl Iterator<Item = &HeaderName> {
-        let token = self.token.as_ref().map(InternalToken::header).filter(|name| **name != AUTHORIZATION);
+        let token = self.token.as_ref().map(ServiceToken::header).filter(|name| **name != AUTHORIZATION);
         self.identity.iter().map(|(name, _)| name).chain(token)
     }
 
     /// Checks and compiles the way to the service. `largest_body` is what `protocol.body` says, if it says anything; `tokens` makes
-    /// those that services get.
+    /// those that services get, and `authentication` knows who exchanges others for them.
     pub fn compile(
         raw: &RawForward,
         largest_body: Option<ByteSize>,
         tokens: Option<&Arc<InternalTokens>>,
+        authentication: &Authentication,
         path: &KeyPath,
         problems: &mut Problems,
     ) -> Self {
@@ -186,12 +212,7 @@ impl Forward {
             total: positive("total", raw.timeouts.total, &timeouts_path, problems),
         };
         let identity = compile_identity(&raw.identity, &path.key("identity"), problems);
-        let place = path.key("internal_token");
-        let token =
-            raw.internal_token.as_ref().and_then(|raw| InternalToken::compile(raw, tokens, &place, problems));
-        if let Some(token) = &token {
-            check_token_header(token.header(), raw, &place, problems);
-        }
+        let token = compile_token(raw, tokens, authentication, path, problems);
         Self {
             timeouts,
             retries: raw.retries,
@@ -249,4 +270,38 @@ fn check_token_header(header: &HeaderName, raw: &RawForward, path: &KeyPath, pro
             .error(&place, "`access_token` puts another token into `Authorization`")
             .suggest("remove one of the two, or name another header here");
     }
+}
+
+fn compile_token(
+    raw: &RawForward,
+    tokens: Option<&Arc<InternalTokens>>,
+    authentication: &Authentication,
+    path: &KeyPath,
+    problems: &mut Problems,
+) -> Option<ServiceToken> {
+    let (token, place) = match (&raw.internal_token, &raw.exchanged_token) {
+        (None, None) => return None,
+        (Some(_), Some(_)) => {
+            problems
+                .error(
+                    &path.key("exchanged_token"),
+                    "there is an `internal_token` already: a service gets one token",
+                )
+                .suggest("write `null` for the one that it should not get");
+            return None;
+        }
+        (Some(raw), None) => {
+            let place = path.key("internal_token");
+            (InternalToken::compile(raw, tokens, &place, problems).map(ServiceToken::Internal), place)
+        }
+        (None, Some(raw)) => {
+            let place = path.key("exchanged_token");
+            let token = authentication.exchanged_token(raw, &place, problems);
+            (token.map(ServiceToken::Exchanged), place)
+        }
+    };
+    if let Some(token) = &token {
+        check_token_header(token.header(), raw, &place, problems);
+    }
+    token
 }

@@ -19,6 +19,7 @@ mod remote_keys;
 mod revocation;
 mod scan;
 mod stored_keys;
+mod token_exchange;
 mod tokens;
 mod webhooks;
 
