@@ -18,6 +18,7 @@ pub mod dpop;
 mod expiring;
 mod fault;
 mod flights;
+mod followed;
 mod hexadecimal;
 pub mod internal_token;
 pub mod introspection;

@@ -40,7 +40,7 @@ impl StoredKeys {
     /// The database.
     #[must_use]
     pub fn database(&self) -> &Arc<Database> {
-        &self.database
+        &self.table.database
     }
 
     /// The name of the method.
@@ -84,7 +84,7 @@ impl StoredKeys {
         for ImportedKey { id, sha256, details, enabled, expires } in keys {
             queries.push(self.insertion(statement, id, sha256, details, (*enabled, *expires), act)?);
         }
-        match self.database.transact(queries).await {
+        match self.table.database.transact(queries).await {
             Ok(counts) => Ok(counts.iter().skip(notes).sum()),
             Err(StoreError::Exists) => Err(self.first_that_exists(keys).await),
             Err(error) => Err(CustodyError::Store(error)),
@@ -94,7 +94,7 @@ impl StoredKeys {
     async fn first_that_exists(&self, keys: &[ImportedKey]) -> CustodyError {
         for ImportedKey { id, .. } in keys {
             let query = Query::new("SELECT id FROM api_keys WHERE id = $1").with(id.as_str());
-            match self.database.rows(query).await {
+            match self.table.database.rows(query).await {
                 Ok(rows) if rows.is_empty() => {}
                 Ok(_) => return CustodyError::Exists(id.clone()),
                 Err(error) => return CustodyError::Store(error),
@@ -185,7 +185,7 @@ impl StoredKeys {
              FROM api_keys WHERE method = $1 AND id > $2 ORDER BY id LIMIT $3",
         );
         let query = query.with(self.method.as_str()).with(after).with(most);
-        let rows = self.database.rows(query).await.map_err(CustodyError::Store)?;
+        let rows = self.table.database.rows(query).await.map_err(CustodyError::Store)?;
         rows.iter().map(|row| self.read(row)).collect::<Result<_, _>>().map_err(CustodyError::Store)
     }
 
@@ -194,7 +194,7 @@ impl StoredKeys {
         let id = change.subject.clone();
         let mut queries: Vec<Query> = change.statements(TOPIC).into();
         queries.push(query);
-        match self.database.transact(queries).await {
+        match self.table.database.transact(queries).await {
             Ok(_) => Ok(()),
             Err(StoreError::Exists) => Err(CustodyError::Exists(id)),
             Err(StoreError::NothingChanged) => Err(CustodyError::Unknown(id)),

@@ -1,53 +1,32 @@
 //! API keys in the database: what a gateway knows of them, and for how long.
 //!
-//! A record is fetched when its key is first used, and kept for a minute; what is changed meanwhile is found out by following
-//! the changes of the table, within a second. That there is no such key is kept too. While the database is away, records serve
-//! until ten minutes after they were read, and other keys get 503.
+//! The table is followed (`followed.rs`). While the database is away, keys of which nothing is known get 503.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicU64;
 
 use aws_lc_rs::{constant_time, digest, hmac};
 use ipnet::IpNet;
-use parking_lot::Mutex;
 use portcullis_core::{Head, Principal, PrincipalKind, Timestamp};
-use portcullis_store::{Database, News, Query, Row, StoreError};
+use portcullis_store::{Database, Query, Row, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::key_text::checked_id;
 use crate::fault::{Failure, Fault, Need};
-use crate::flights::Flights;
-use crate::known::{FRESH, Known, KnownRecords};
+use crate::followed::{FollowedTable, Reading};
+use crate::known::Known;
 
 /// The topic under which changes are followed.
 pub const TOPIC: &str = "api_keys";
 
-/// How long the database is not asked after it failed.
-const PAUSE: Duration = Duration::from_secs(1);
-/// How often it is written down that a key was used.
-const USE_NOTED: Duration = Duration::from_secs(60);
-/// How many uses of keys wait to be written down, and how many of them are written in one transaction.
-const MOST_USES: usize = 100_000;
-const USES_AT_ONCE: usize = 500;
-
 /// The stored keys of one method.
 pub struct StoredKeys {
     pub(super) method: String,
-    pub(super) database: Arc<Database>,
+    pub(super) table: FollowedTable<Record>,
     pepper: hmac::Key,
-    known: KnownRecords<Record>,
-    flights: Flights<String>,
-    /// Until when the database is not asked, since it failed.
-    away_until: AtomicU64,
-    /// The last change that was followed.
-    followed: AtomicI64,
-    /// When each key was used, until that is written down.
-    used: Mutex<HashMap<String, Timestamp>>,
 }
 
 /// What the table says of a key.
@@ -110,13 +89,8 @@ impl StoredKeys {
     pub(super) fn new(method: &str, database: Arc<Database>, pepper: &[u8]) -> Self {
         Self {
             method: method.to_owned(),
-            database,
+            table: FollowedTable::new(TOPIC, database),
             pepper: hmac::Key::new(hmac::HMAC_SHA256, pepper),
-            known: KnownRecords::default(),
-            flights: Flights::default(),
-            away_until: AtomicU64::new(0),
-            followed: AtomicI64::new(0),
-            used: Mutex::default(),
         }
     }
 
@@ -133,12 +107,11 @@ impl StoredKeys {
         route: &str,
     ) -> Result<Arc<Principal>, Failure> {
         let id = checked_id(key).ok_or_else(|| Fault::key(super::unreadable(key)))?;
-        let is_away = self.is_away(head.now);
-        let record = match self.known.find(id, head.now, is_away) {
+        let record = match self.table.find(id, head.now) {
             Some(Known::Record(record)) => record,
             Some(Known::Missing) => return Err(Fault::key("unknown_key").into()),
             Some(Known::Unreadable) => return Err(Fault::STORE_UNAVAILABLE.into()),
-            None if is_away => return Err(Fault::STORE_UNAVAILABLE.into()),
+            None if self.table.is_away(head.now) => return Err(Fault::STORE_UNAVAILABLE.into()),
             None => {
                 let question = KeyQuestion { keys: Arc::clone(self), id: id.to_owned() };
                 return Err(Failure::Needs(Need::ApiKey(question)));
@@ -146,51 +119,20 @@ impl StoredKeys {
         };
         let hash = self.keyed_hash(digest::digest(&digest::SHA256, key.as_bytes()).as_ref());
         record.judge(&hash, head, route)?;
-        self.note_use(&record, head.now);
+        self.table.note_use(&record.id, &record.use_noted, head.now);
         Ok(Arc::clone(&record.principal))
     }
 
-    fn note_use(&self, record: &Record, now: Timestamp) {
-        let noted = Timestamp(record.use_noted.load(Ordering::Relaxed));
-        if noted.0 != 0 && now.since(noted) < USE_NOTED {
-            return;
-        }
-        record.use_noted.store(now.0, Ordering::Relaxed);
-        let mut used = self.used.lock();
-        if used.len() < MOST_USES {
-            used.insert(record.id.clone(), now);
-        }
-    }
-
-    fn is_away(&self, now: Timestamp) -> bool {
-        now.0 < self.away_until.load(Ordering::Relaxed)
-    }
-
     async fn fetch(&self, id: &str, now: Timestamp) {
-        self.flights
-            .in_turn(id.to_owned(), async {
-                if !self.is_away(now) && self.known.find(id, now, false).is_none() {
-                    self.read_record(id, now).await;
-                }
-            })
-            .await;
-    }
-
-    async fn read_record(&self, id: &str, now: Timestamp) {
-        let followed = self.followed.load(Ordering::Acquire);
-        let found = match self.find(id).await {
-            Ok(Some(record)) => Known::Record(Arc::new(record)),
-            Ok(None) => Known::Missing,
-            Err(StoreError::NotOpen | StoreError::Unavailable(_)) => {
-                self.away_until.fetch_max(now.plus(PAUSE).0, Ordering::Relaxed);
-                return;
+        let read = async {
+            match self.find(id).await {
+                Ok(Some(record)) => Reading::Told(Known::Record(Arc::new(record))),
+                Ok(None) => Reading::Told(Known::Missing),
+                Err(StoreError::NotOpen | StoreError::Unavailable(_)) => Reading::Away,
+                Err(_) => Reading::Faulty,
             }
-            Err(_) => return self.known.insert(id, Known::Unreadable, now, now.plus(PAUSE)),
         };
-        // What was read before a change that is known by now is good for this request and no other.
-        let is_current = self.followed.load(Ordering::Acquire) == followed;
-        let fresh_until = if is_current { now.plus(FRESH) } else { Timestamp(now.0.saturating_add(1)) };
-        self.known.insert(id, found, now, fresh_until);
+        self.table.fetch(id, now, read).await;
     }
 
     pub(super) async fn find(&self, id: &str) -> Result<Option<Record>, StoreError> {
@@ -198,7 +140,7 @@ impl StoredKeys {
             "SELECT id, hash, previous_hash, previous_until, details, enabled, created, expires, last_used \
              FROM api_keys WHERE id = $1 AND method = $2",
         );
-        let rows = self.database.rows(query.with(id).with(self.method.as_str())).await?;
+        let rows = self.table.database.rows(query.with(id).with(self.method.as_str())).await?;
         rows.first().map(|row| self.read(row)).transpose()
     }
 
@@ -236,48 +178,14 @@ impl StoredKeys {
     /// # Errors
     /// When the database cannot be asked.
     pub async fn follow(&self) -> Result<(), StoreError> {
-        let followed = self.followed.load(Ordering::Acquire);
-        match self.database.changes_after(TOPIC, followed).await? {
-            News::Everything { last } => {
-                self.followed.store(last, Ordering::Release);
-                self.known.clear();
-            }
-            News::Changes(changes) => {
-                for change in changes {
-                    self.followed.store(change.sequence, Ordering::Release);
-                    if change.subject.is_empty() {
-                        self.known.forget_missing();
-                    } else {
-                        self.known.forget(&change.subject);
-                    }
-                }
-            }
-        }
-        self.write_uses().await
-    }
-
-    /// Writes down a part of what waits. What cannot be written waits on.
-    async fn write_uses(&self) -> Result<(), StoreError> {
-        let some: Vec<_> =
-            self.used.lock().iter().take(USES_AT_ONCE).map(|(id, at)| (id.clone(), *at)).collect();
-        if some.is_empty() {
-            return Ok(());
-        }
-        let update = |(id, moment): &(String, Timestamp)| {
+        let update = |id: &str, moment| {
             Query::new(
                 "UPDATE api_keys SET last_used = $1 WHERE id = $2 AND (last_used IS NULL OR last_used < $1)",
             )
-            .with(*moment)
-            .with(id.as_str())
+            .with(moment)
+            .with(id)
         };
-        self.database.transact(some.iter().map(update).collect()).await?;
-        let mut used = self.used.lock();
-        for (id, moment) in some {
-            if used.get(&id) == Some(&moment) {
-                used.remove(&id);
-            }
-        }
-        Ok(())
+        self.table.follow(update).await
     }
 }
 

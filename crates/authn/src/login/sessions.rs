@@ -1,30 +1,22 @@
 //! Sessions in the database, sealed, and what a gateway knows of them.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use portcullis_core::Timestamp;
-use portcullis_store::{Act, Database, News, Query, Row, StoreError};
+use portcullis_store::{Act, Database, Query, Row, StoreError};
 
 use super::seal::Seal;
 use super::session::{Session, SessionSummary};
 use crate::flights::Flights;
-use crate::known::{FRESH, Known, KnownRecords};
+use crate::followed::{FollowedTable, Reading, USE_NOTED};
+use crate::known::Known;
 
 /// The topic under which changes are followed.
 pub const TOPIC: &str = "sessions";
 
-/// How long the database is not asked after it failed.
-const PAUSE: Duration = Duration::from_secs(1);
-/// How often it is written down that a session was used.
-const USE_NOTED: Duration = Duration::from_secs(60);
-/// How many uses wait to be written down, and how many of them are written in one transaction.
-const MOST_USES: usize = 100_000;
-const USES_AT_ONCE: usize = 500;
 /// How often sessions that have ended are removed.
 const BETWEEN_PURGES: Duration = Duration::from_secs(60);
 /// For how long a session is reserved for who renews it.
@@ -35,13 +27,8 @@ const MOST_ENDED: i64 = 1000;
 /// The sessions of one method.
 pub struct Sessions {
     method: String,
-    database: Arc<Database>,
+    table: FollowedTable<Session>,
     seal: Seal,
-    known: KnownRecords<Session>,
-    flights: Flights<String>,
-    away_until: AtomicU64,
-    followed: AtomicI64,
-    used: Mutex<HashMap<String, Timestamp>>,
     purge_at: AtomicU64,
 }
 
@@ -58,13 +45,8 @@ impl Sessions {
     pub(super) fn new(method: &str, database: Arc<Database>, seal: Seal) -> Self {
         Self {
             method: method.to_owned(),
-            database,
+            table: FollowedTable::new(TOPIC, database),
             seal,
-            known: KnownRecords::default(),
-            flights: Flights::default(),
-            away_until: AtomicU64::new(0),
-            followed: AtomicI64::new(0),
-            used: Mutex::default(),
             purge_at: AtomicU64::new(0),
         }
     }
@@ -76,51 +58,38 @@ impl Sessions {
     }
 
     pub(super) fn find(&self, id: &str, now: Timestamp) -> Option<Known<Session>> {
-        self.known.find(id, now, self.is_away(now))
+        self.table.find(id, now)
     }
 
     pub(super) fn is_away(&self, now: Timestamp) -> bool {
-        now.0 < self.away_until.load(Ordering::Relaxed)
+        self.table.is_away(now)
     }
 
     pub(super) const fn flights(&self) -> &Flights<String> {
-        &self.flights
+        self.table.flights()
     }
 
     pub(super) async fn fetch(&self, id: &str, now: Timestamp) {
-        self.flights
-            .in_turn(id.to_owned(), async {
-                if !self.is_away(now) && self.known.find(id, now, false).is_none() {
-                    self.read(id, now).await;
-                }
-            })
-            .await;
+        self.table.fetch(id, now, self.find_stored(id)).await;
     }
 
     /// Reads a session anew.
     pub(super) async fn read(&self, id: &str, now: Timestamp) -> Option<Arc<Session>> {
-        let followed = self.followed.load(Ordering::Acquire);
+        self.table.read(id, now, self.find_stored(id)).await
+    }
+
+    async fn find_stored(&self, id: &str) -> Reading<Session> {
         let query = Query::new(
             "SELECT id, created, idle_until, ends, version, data FROM sessions WHERE id = $1 AND method = $2",
         );
-        let rows = match self.database.rows(query.with(id).with(self.method.as_str())).await {
-            Ok(rows) => rows,
-            Err(_) => {
-                self.away_until.fetch_max(now.plus(PAUSE).0, Ordering::Relaxed);
-                return None;
-            }
-        };
-        let found = match rows.first().map(|row| self.session(row)) {
+        let rows = self.table.database.rows(query.with(id).with(self.method.as_str())).await;
+        // Whatever is the matter with the database, nobody is logged out for it.
+        let Ok(rows) = rows else { return Reading::Away };
+        Reading::Told(match rows.first().map(|row| self.session(row)) {
             None => Known::Missing,
             Some(Ok(Some(session))) => Known::Record(Arc::new(session)),
             Some(_) => Known::Unreadable,
-        };
-        let session = if let Known::Record(session) = &found { Some(Arc::clone(session)) } else { None };
-        // What was read before a change that is known by now is good for this request and no other.
-        let is_current = self.followed.load(Ordering::Acquire) == followed;
-        let fresh_until = if is_current { now.plus(FRESH) } else { Timestamp(now.0.saturating_add(1)) };
-        self.known.insert(id, found, now, fresh_until);
-        session
+        })
     }
 
     /// A session that does not open was sealed with another secret: there is none any more.
@@ -150,7 +119,7 @@ impl Sessions {
         .with(self.sealed(&session)?);
         let mut queries: Vec<Query> = act.change("login", &session.id).statements(TOPIC).into();
         queries.push(insert);
-        self.database.transact(queries).await?;
+        self.table.database.transact(queries).await?;
         Ok(())
     }
 
@@ -163,13 +132,13 @@ impl Sessions {
         .with(session.id.as_str())
         .with(session.version)
         .with(now);
-        self.database.transact(vec![reserve.must_change()]).await.map(drop)
+        self.table.database.transact(vec![reserve.must_change()]).await.map(drop)
     }
 
     /// Gives a reservation back.
     pub(super) async fn release(&self, session: &Session) -> Result<(), StoreError> {
         let release = Query::new("UPDATE sessions SET renewal_until = 0 WHERE id = $1 AND version = $2");
-        self.database.execute(release.with(session.id.as_str()).with(session.version)).await.map(drop)
+        self.table.database.execute(release.with(session.id.as_str()).with(session.version)).await.map(drop)
     }
 
     /// Keeps a session that was renewed.
@@ -183,9 +152,9 @@ impl Sessions {
         .with(session.version.saturating_sub(1));
         let mut queries: Vec<Query> = act.change("renewed", &session.id).statements(TOPIC).into();
         queries.push(update.must_change());
-        self.database.transact(queries).await?;
+        self.table.database.transact(queries).await?;
         let id = session.id.clone();
-        self.known.insert(&id, Known::Record(Arc::new(session)), act.now, act.now.plus(FRESH));
+        self.table.remember(&id, Known::Record(Arc::new(session)), act.now);
         Ok(())
     }
 
@@ -202,12 +171,12 @@ impl Sessions {
         let delete = Query::new("DELETE FROM sessions WHERE id = $1 AND method = $2");
         let mut queries: Vec<Query> = act.change(action, id).statements(TOPIC).into();
         queries.push(delete.with(id).with(self.method.as_str()).must_change());
-        let ended = match self.database.transact(queries).await {
+        let ended = match self.table.database.transact(queries).await {
             Ok(_) => true,
             Err(StoreError::NothingChanged) => false,
             Err(error) => return Err(error),
         };
-        self.known.insert(id, Known::Missing, act.now, act.now.plus(FRESH));
+        self.table.remember(id, Known::Missing, act.now);
         Ok(ended)
     }
 
@@ -223,7 +192,7 @@ impl Sessions {
         };
         loop {
             let rows = query.clone().with(self.method.as_str()).with(value).with(MOST_ENDED);
-            let rows = self.database.rows(rows).await?;
+            let rows = self.table.database.rows(rows).await?;
             for row in &rows {
                 let id: String = row.column(0)?;
                 self.end(&id, "ended_by_provider", act).await?;
@@ -265,21 +234,13 @@ impl Sessions {
                 ends: row.column(4)?,
             })
         };
-        self.database.rows(query).await?.iter().map(read).collect()
+        self.table.database.rows(query).await?.iter().map(read).collect()
     }
 
     pub(super) fn note_use(&self, session: &Session, idle: Duration, now: Timestamp) {
         let until = now.plus(idle);
         session.idle_until.fetch_max(until.0, Ordering::Relaxed);
-        let noted = Timestamp(session.idle_noted.load(Ordering::Relaxed));
-        if until.since(noted) < USE_NOTED {
-            return;
-        }
-        session.idle_noted.store(until.0, Ordering::Relaxed);
-        let mut used = self.used.lock();
-        if used.len() < MOST_USES {
-            used.insert(session.id.clone(), until);
-        }
+        self.table.note_use(&session.id, &session.idle_noted, until);
     }
 
     /// Learns what was changed, and writes down what was used: to be called again and again.
@@ -287,47 +248,18 @@ impl Sessions {
     /// # Errors
     /// When the database cannot be asked.
     pub async fn follow(&self, now: Timestamp) -> Result<(), StoreError> {
-        let followed = self.followed.load(Ordering::Acquire);
-        match self.database.changes_after(TOPIC, followed).await? {
-            News::Everything { last } => {
-                self.followed.store(last, Ordering::Release);
-                self.known.clear();
-            }
-            News::Changes(changes) => {
-                for change in changes {
-                    self.followed.store(change.sequence, Ordering::Release);
-                    self.known.forget(&change.subject);
-                }
-            }
-        }
-        self.write_uses().await?;
+        let update = |id: &str, until| {
+            Query::new("UPDATE sessions SET idle_until = $1 WHERE id = $2 AND idle_until < $1")
+                .with(until)
+                .with(id)
+        };
+        self.table.follow(update).await?;
         if now.0 >= self.purge_at.load(Ordering::Relaxed) {
             self.purge_at.store(now.plus(BETWEEN_PURGES).0, Ordering::Relaxed);
             let purge = Query::new("DELETE FROM sessions WHERE ends <= $1 OR idle_until <= $2");
             // That it was used may not be written down yet.
             let idle = Timestamp(now.0.saturating_sub(2 * USE_NOTED.as_nanos() as u64));
-            self.database.execute(purge.with(now).with(idle)).await?;
-        }
-        Ok(())
-    }
-
-    async fn write_uses(&self) -> Result<(), StoreError> {
-        let some: Vec<_> =
-            self.used.lock().iter().take(USES_AT_ONCE).map(|(id, until)| (id.clone(), *until)).collect();
-        if some.is_empty() {
-            return Ok(());
-        }
-        let update = |(id, until): &(String, Timestamp)| {
-            Query::new("UPDATE sessions SET idle_until = $1 WHERE id = $2 AND idle_until < $1")
-                .with(*until)
-                .with(id.as_str())
-        };
-        self.database.transact(some.iter().map(update).collect()).await?;
-        let mut used = self.used.lock();
-        for (id, until) in some {
-            if used.get(&id) == Some(&until) {
-                used.remove(&id);
-            }
+            self.table.database.execute(purge.with(now).with(idle)).await?;
         }
         Ok(())
     }
