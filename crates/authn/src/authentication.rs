@@ -15,7 +15,7 @@ use crate::binding;
 use crate::cache::CredentialCache;
 use crate::dpop::Dpop;
 use crate::fault::{Failure, Fault};
-use crate::login::{Endpoint, Sessions};
+use crate::login::{Endpoint, LoginMethod, Sessions};
 use crate::method::{Compiling, Method, Methods, Step};
 use crate::replay::ReplayTable;
 use crate::revocation::Revocations;
@@ -30,7 +30,8 @@ pub struct Authentication {
     sources: Vec<Arc<KeySource>>,
     replays: Vec<(String, Arc<ReplayTable>)>,
     stored_keys: Vec<Arc<StoredKeys>>,
-    sessions: Vec<Arc<Sessions>>,
+    /// The methods by which people log in: none, for most gateways.
+    logins: Vec<Arc<LoginMethod>>,
     revocations: Option<Arc<Revocations>>,
     cache: CredentialCache,
     dpop: Option<Dpop>,
@@ -60,7 +61,6 @@ impl Authentication {
             previous_replays: previous.map_or(&[][..], |previous| &previous.replays),
             store,
             stored_keys: Vec::new(),
-            sessions: Vec::new(),
             replays: Vec::new(),
         };
         let methods = Methods::compile(raw, path, &mut compiling);
@@ -69,11 +69,11 @@ impl Authentication {
         Self {
             realm: raw.realm.clone(),
             exchanges,
+            logins: methods.logins().map(Arc::clone).collect(),
             methods,
             sources: compiling.sources,
             replays: compiling.replays,
             stored_keys: compiling.stored_keys,
-            sessions: compiling.sessions,
             revocations: store.database.as_ref().map(|database| {
                 Revocations::of(database, previous.and_then(|previous| previous.revocations.as_ref()))
             }),
@@ -155,25 +155,24 @@ impl Authentication {
     /// Which of the gateway's own endpoints a request is for.
     #[must_use]
     pub fn endpoint(&self, head: &Head<'_>) -> Option<Endpoint> {
-        self.methods.logins().find_map(|login| login.endpoint(head.host, head.target.path()))
+        self.logins.iter().find_map(|login| login.endpoint(head.host, head.target.path()))
     }
 
     /// Whether people log in anywhere: then cookies of ours are taken out of what services get.
     #[must_use]
     pub fn has_logins(&self) -> bool {
-        !self.sessions.is_empty()
+        !self.logins.is_empty()
     }
 
     /// Whether a cookie of this name is ours, and for no service.
     #[must_use]
     pub fn owns_cookie(&self, name: &str) -> bool {
-        self.methods.logins().any(|login| login.owns_cookie(name))
+        self.logins.iter().any(|login| login.owns_cookie(name))
     }
 
     /// The sessions of people who are logged in, by method: to be followed.
-    #[must_use]
-    pub fn sessions(&self) -> &[Arc<Sessions>] {
-        &self.sessions
+    pub fn sessions(&self) -> impl Iterator<Item = &Sessions> {
+        self.logins.iter().map(|login| login.sessions())
     }
 
     /// The one principal of all who show no credential.

@@ -99,13 +99,12 @@ impl Proof {
 /// Whether `url` is that of the request, without query and fragment, in any spelling (RFC 9449 section 4.3, RFC 3986 section 6.2).
 fn is_for_url(url: &str, head: &Head<'_>) -> bool {
     let Ok(uri) = url.parse::<Uri>() else { return false };
-    let scheme = if head.peer.secure { "https" } else { "http" };
-    let default_port = if head.peer.secure { 443 } else { 80 };
     let (Some(given), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return false };
-    let asked_port = head.port.unwrap_or(default_port);
-    let port = authority.port_u16().unwrap_or(default_port);
+    let usual = head.peer.usual_port();
+    let asked_port = head.port.unwrap_or(usual);
+    let port = authority.port_u16().unwrap_or(usual);
     let host = authority.host().strip_suffix('.').unwrap_or(authority.host());
-    given.eq_ignore_ascii_case(scheme)
+    given.eq_ignore_ascii_case(head.peer.scheme())
         && !authority.as_str().contains('@')
         && host.eq_ignore_ascii_case(head.host)
         && port == asked_port

@@ -34,7 +34,7 @@ use crate::method::MethodId;
 use claims::ClaimRules;
 pub(crate) use header::{Scheme, ShownToken, TokenHeader};
 pub(crate) use step::JwtStep;
-pub(crate) use token::{Token, media_type};
+pub(crate) use token::{Parts, Token, decode, media_type};
 
 /// One issuer whose tokens are accepted, and under which conditions.
 #[derive(Debug)]

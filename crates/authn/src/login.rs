@@ -59,7 +59,8 @@ pub struct LoginMethod {
     userinfo: bool,
     after_logout: String,
     lifetimes: Lifetimes,
-    sessions: Arc<Sessions>,
+    sessions: Sessions,
+    session_cookie: String,
     transactions: Seal,
     /// Which logins came back.
     used: Arc<ReplayTable>,
@@ -123,7 +124,7 @@ impl LoginQuestion {
 impl LoginMethod {
     /// The session behind the request's cookie; `None` if it has none.
     pub(crate) fn authenticate(self: &Arc<Self>, head: &Head<'_>) -> Result<Option<Arc<Principal>>, Failure> {
-        let Some(value) = cookies::single(head.headers, &self.session_cookie())? else { return Ok(None) };
+        let Some(value) = cookies::single(head.headers, &self.session_cookie)? else { return Ok(None) };
         let id = session::id_of(value).ok_or(Fault::login("session_malformed"))?;
         let session = match self.sessions.find(&id, head.now) {
             Some(Known::Record(session)) => session,
@@ -197,12 +198,12 @@ impl LoginMethod {
         })
     }
 
-    fn redirect_uri(&self) -> String {
-        format!("{}{}/callback", self.origin.text, self.path)
+    pub(crate) const fn sessions(&self) -> &Sessions {
+        &self.sessions
     }
 
-    fn session_cookie(&self) -> String {
-        format!("{COOKIE_PREFIX}{}", self.name)
+    fn redirect_uri(&self) -> String {
+        format!("{}{}/callback", self.origin.text, self.path)
     }
 
     /// Each login has a cookie of its own: several may be under way in as many windows.

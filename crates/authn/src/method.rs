@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::HeaderName;
-use portcullis_core::{ConfigFolder, KeyPath, Problems};
+use portcullis_core::{ConfigFolder, KeyPath, Problems, Secret};
 use portcullis_oidc::KeySource;
 use portcullis_store::Store;
 
@@ -12,7 +12,7 @@ use crate::api_key::{ApiKeyMethod, StoredKeys};
 use crate::certificate::CertificateMethod;
 use crate::introspection::IntrospectionMethod;
 use crate::jwt::{JwtMethod, JwtStep};
-use crate::login::{LoginMethod, Sessions};
+use crate::login::LoginMethod;
 use crate::message_signature::MessageSignatureMethod;
 use crate::plan::ANONYMOUS;
 use crate::replay::ReplayTable;
@@ -185,6 +185,13 @@ impl Methods {
     }
 }
 
+/// 256 bits at the least, even of bytes that somebody types.
+pub(crate) const SHORTEST_SECRET: usize = 32;
+/// How many proofs and signatures are remembered where nothing is written.
+pub(crate) const USUALLY_REMEMBERED: usize = 1_000_000;
+/// One takes some 50 bytes.
+const MOST_REMEMBERED: usize = 10_000_000;
+
 /// What a compile step works with.
 pub(crate) struct Compiling<'c> {
     pub(crate) folder: &'c ConfigFolder,
@@ -197,8 +204,6 @@ pub(crate) struct Compiling<'c> {
     pub(crate) previous_replays: &'c [(String, Arc<ReplayTable>)],
     /// Where keys are kept.
     pub(crate) store: &'c Store,
-    /// The sessions so far.
-    pub(crate) sessions: Vec<Arc<Sessions>>,
     /// The stored keys so far.
     pub(crate) stored_keys: Vec<Arc<StoredKeys>>,
     /// Which signatures were taken under this one.
@@ -216,6 +221,27 @@ impl Compiling<'_> {
         let source = kept.unwrap_or_else(|| Arc::new(source));
         self.sources.push(Arc::clone(&source));
         source
+    }
+
+    /// The bytes of a secret that this gateway alone knows, and can be as long as it should.
+    pub(crate) fn secret<'s>(&mut self, secret: &'s Secret, path: &KeyPath) -> &'s [u8] {
+        let secret = secret.expose().as_bytes();
+        if secret.len() < SHORTEST_SECRET {
+            self.problems
+                .error(path, format!("it has less than {SHORTEST_SECRET} bytes"))
+                .suggest("make one with `openssl rand -base64 32`, and keep it in a variable");
+        }
+        secret
+    }
+
+    /// How many signatures or proofs are remembered, if `written` is within bounds. `usual` is what the default is.
+    pub(crate) fn remembered(&mut self, written: usize, usual: usize, path: &KeyPath) -> usize {
+        if written == 0 || written > MOST_REMEMBERED {
+            self.problems
+                .error(path, format!("{written} is not between 1 and {MOST_REMEMBERED}"))
+                .suggest(format!("leave it out for {usual}"));
+        }
+        written.clamp(1, MOST_REMEMBERED)
     }
 
     /// What remembers the signatures of the method of this name: nothing may pass a second time because of a reload.

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::Period;
+
 /// A point in time: nanoseconds since the Unix epoch, UTC. Good until the year 2554.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(pub u64);
@@ -56,6 +58,13 @@ impl Timestamp {
     pub fn from_rfc3339(text: &str) -> Option<Self> {
         let since_epoch = humantime::parse_rfc3339(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
         Some(Self(u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
+    /// Reads a point in time (`2027-01-31T00:00:00Z`), or how long from `now` it is (`90d`).
+    #[must_use]
+    pub fn from_text(text: &str, now: Self) -> Option<Self> {
+        let period: Option<Period> = text.parse().ok();
+        period.map(|period| now.plus(period.0)).or_else(|| Self::from_rfc3339(text))
     }
 
     /// As `std` has it, for formatting.

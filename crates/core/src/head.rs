@@ -18,6 +18,20 @@ pub struct Peer {
     pub secure: bool,
 }
 
+impl Peer {
+    /// The scheme of the URLs that the client asks for.
+    #[must_use]
+    pub const fn scheme(&self) -> &'static str {
+        if self.secure { "https" } else { "http" }
+    }
+
+    /// The port that goes without saying in such URLs (RFC 9110 section 4.2).
+    #[must_use]
+    pub const fn usual_port(&self) -> u16 {
+        if self.secure { 443 } else { 80 }
+    }
+}
+
 /// A request's head as the stages see it: after normalisation, with hop-by-hop fields and every field
 /// that the gateway owns removed. The very same values are sent to the service.
 #[derive(Debug, Clone, Copy)]

@@ -11,7 +11,7 @@ pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod token;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use portcullis_audit::AuditSettings;
@@ -21,7 +21,7 @@ use portcullis_core::{Clock, KeyPath, Problems, SystemClock};
 use portcullis_pipeline::Snapshot;
 use portcullis_proxy::{rehearse_listener, rehearse_upstream};
 
-use crate::output;
+use crate::output::{self, Format};
 
 /// Like [`compile`], and tries what only this machine can tell: certificates, keys, and where the record goes. That is for
 /// whoever serves by it, not for whoever only asks what it means.
@@ -44,6 +44,17 @@ pub(crate) fn compile_to_run(path: &Path, previous: Option<&Snapshot>) -> Compil
     }
     compiled.add(&problems);
     compiled
+}
+
+/// What commands that work on the database of a configuration have in common.
+#[derive(Debug, clap::Args)]
+pub(crate) struct OfDatabase {
+    /// The configuration with the database.
+    #[arg(long, value_name = "FILE", default_value = "portcullis.yaml")]
+    pub(crate) config: PathBuf,
+    /// How it is printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
 }
 
 /// A configuration as commands that work on its database need it. Says what is wrong with one that is not sound.

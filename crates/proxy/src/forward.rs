@@ -137,7 +137,7 @@ impl Forwarding<'_> {
 
     fn add_forwarded(&self, fields: ForwardedFields, headers: &mut HeaderMap) {
         let received = self.received;
-        let proto = if received.peer.secure { "https" } else { "http" };
+        let proto = received.peer.scheme();
         match fields {
             ForwardedFields::None => {}
             ForwardedFields::XForwarded => {

@@ -130,10 +130,7 @@ fn method<'c>(call: &'c Call<'_>) -> Result<&'c Arc<StoredKeys>, Problem> {
 }
 
 fn moment(text: &str, now: Timestamp) -> Result<Timestamp, Problem> {
-    if let Ok(period) = text.parse::<Period>() {
-        return Ok(now.plus(period.0));
-    }
-    Timestamp::from_rfc3339(text).ok_or_else(|| {
+    Timestamp::from_text(text, now).ok_or_else(|| {
         Problem::invalid(
             "`expires` is neither a moment such as `2027-01-31T00:00:00Z` nor a time such as `90d`",
         )

@@ -1,7 +1,7 @@
 //! People who are logged in.
 
-use http::{Method, StatusCode};
-use portcullis_authn::login::{SessionSummary, Sessions};
+use http::Method;
+use portcullis_authn::login::SessionSummary;
 use portcullis_store::StoreError;
 
 use super::problem::Problem;
@@ -30,8 +30,8 @@ pub(super) async fn one(call: &Call<'_>, id: &str) -> Result<Answer, Problem> {
     }
     let act = call.act()?;
     for sessions in call.snapshot.authentication.sessions() {
-        if Sessions::end(sessions, id, "ended", &act).await? {
-            return Ok(Answer { status: StatusCode::NO_CONTENT, ..Answer::empty() });
+        if sessions.end(id, "ended", &act).await? {
+            return Ok(Answer::empty());
         }
     }
     Err(Problem::unknown("there is no such session"))

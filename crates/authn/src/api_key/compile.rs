@@ -81,14 +81,7 @@ fn compile_stored(
     path: &KeyPath,
     compiling: &mut Compiling<'_>,
 ) -> Option<Arc<StoredKeys>> {
-    const SHORTEST_PEPPER: usize = 32;
-    let pepper = raw.pepper.expose().as_bytes();
-    if pepper.len() < SHORTEST_PEPPER {
-        compiling
-            .problems
-            .error(&path.key("pepper"), format!("it has less than {SHORTEST_PEPPER} bytes"))
-            .suggest("make one with `openssl rand -base64 32`, and keep it in a variable");
-    }
+    let pepper = compiling.secret(&raw.pepper, &path.key("pepper"));
     let Some(database) = &compiling.store.database else {
         compiling
             .problems

@@ -9,12 +9,10 @@ use portcullis_oidc::KeyKind;
 use super::Dpop;
 use super::nonce::Nonces;
 use super::raw::{RawDpop, RawNonce};
-use crate::method::Compiling;
+use crate::method::{Compiling, SHORTEST_SECRET, USUALLY_REMEMBERED};
 
 const LONGEST: Period = Period::secs(600);
 const LONGEST_NONCE: Period = Period::secs(24 * 60 * 60);
-const MOST_REMEMBERED: usize = 10_000_000;
-const SHORTEST_SECRET: usize = 32;
 /// No method has this name: it is no word of a configuration.
 const TABLE: &str = "authentication.dpop";
 
@@ -38,17 +36,14 @@ impl Dpop {
             }
         }
         check_period(raw.lifetime, LONGEST, &path.key("lifetime"), compiling);
-        if raw.remembered == 0 || raw.remembered > MOST_REMEMBERED {
-            let message = format!("{} is not between 1 and {MOST_REMEMBERED}", raw.remembered);
-            compiling.problems.error(&path.key("remembered"), message).suggest("leave it out for 1000000");
-        }
+        let remembered = compiling.remembered(raw.remembered, USUALLY_REMEMBERED, &path.key("remembered"));
         let nonces =
             raw.nonce.as_ref().and_then(|nonce| compile_nonces(nonce, &path.key("nonce"), compiling));
         Self {
             algorithms: raw.algorithms.clone(),
             lifetime: raw.lifetime.0,
             nonces,
-            taken: compiling.replays(TABLE, raw.remembered.min(MOST_REMEMBERED)),
+            taken: compiling.replays(TABLE, remembered),
         }
     }
 }
@@ -57,13 +52,7 @@ fn compile_nonces(raw: &RawNonce, path: &KeyPath, compiling: &mut Compiling<'_>)
     check_period(raw.lifetime, LONGEST_NONCE, &path.key("lifetime"), compiling);
     let lifetime: Duration = raw.lifetime.0;
     if let Some(secret) = &raw.secret {
-        let secret = secret.expose().as_bytes();
-        if secret.len() < SHORTEST_SECRET {
-            compiling
-                .problems
-                .error(&path.key("secret"), format!("it has less than {SHORTEST_SECRET} bytes"))
-                .suggest("make one with `openssl rand -base64 32`, and keep it in a variable");
-        }
+        let secret = compiling.secret(secret, &path.key("secret"));
         return Some(Nonces::new(secret, lifetime));
     }
     let mut random = [0; SHORTEST_SECRET];

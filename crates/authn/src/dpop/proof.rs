@@ -1,7 +1,5 @@
 //! One proof: what it says, once its own key has verified that it says so.
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use portcullis_core::Timestamp;
 use portcullis_oidc::{Algorithm, ShownKey};
 use serde_json::{Map, Value};
@@ -9,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::fault::Fault;
 use crate::json;
 use crate::jwt::claims::numeric_date;
-use crate::jwt::media_type;
+use crate::jwt::{Parts, decode, media_type};
 
 /// The longest proof: one with an RSA key of 8192 bits has some 3 KiB.
 const LONGEST: usize = 8 << 10;
@@ -41,15 +39,9 @@ impl Proof {
         if text.len() > LONGEST {
             return Err(malformed);
         }
-        let mut parts = text.split(|&byte| byte == b'.');
-        let (Some(header), Some(payload), Some(signature), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(malformed);
-        };
-        let signed = text.get(..header.len() + 1 + payload.len()).ok_or(malformed)?;
-        let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).map_err(|_| malformed)?;
-        let mut header = object(header).ok_or(malformed)?;
+        let Parts { protected, payload, signature, signed, .. } = Parts::of_compact(text).ok_or(malformed)?;
+        let signature = decode(signature).ok_or(malformed)?;
+        let mut header = object(protected).ok_or(malformed)?;
         if header.contains_key("crit") {
             return Err(malformed);
         }
@@ -62,7 +54,7 @@ impl Proof {
         let algorithm = algorithm.ok_or(Fault::proof("proof_algorithm"))?;
         let shown = header.remove("jwk").ok_or(Fault::proof("proof_key"))?;
         let ShownKey { key, thumbprint } = ShownKey::parse(shown).map_err(|_| Fault::proof("proof_key"))?;
-        key.verify(algorithm, signed, &signature).map_err(|_| Fault::proof("proof_signature"))?;
+        key.verify(algorithm, &signed, &signature).map_err(|_| Fault::proof("proof_signature"))?;
         let claims = object(payload).ok_or(malformed)?;
         Self::of(&claims, thumbprint).ok_or(malformed)
     }
@@ -86,5 +78,5 @@ impl Proof {
 }
 
 fn object(part: &[u8]) -> Option<Map<String, Value>> {
-    json::object(&BASE64_URL_SAFE_NO_PAD.decode(part).ok()?)
+    json::object(&decode(part)?)
 }

@@ -5,6 +5,8 @@ use portcullis_oidc::Algorithm;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::method::USUALLY_REMEMBERED;
+
 /// Proofs of possession for tokens (RFC 9449). With this, tokens that name the key they are bound to (`cnf.jkt`) are taken with a
 /// proof, and behind `Authorization: DPoP` alone.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -33,7 +35,7 @@ impl Default for RawDpop {
                 Algorithm::Rs256,
             ],
             lifetime: Period::secs(60),
-            remembered: 1_000_000,
+            remembered: USUALLY_REMEMBERED,
             nonce: None,
         }
     }

@@ -40,21 +40,8 @@ pub(crate) struct Parts<'t> {
 impl<'t> Token<'t> {
     /// Reads the compact serialisation (RFC 7515 section 7.1).
     pub(crate) fn parse(text: &'t [u8]) -> Result<Self, Fault> {
-        let malformed = Fault::token("malformed");
-        let mut parts = text.split(|&byte| byte == b'.');
-        let (Some(protected), Some(payload), Some(signature), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(if is_encrypted(text) { Fault::token("encrypted") } else { malformed });
-        };
-        let signed = text.get(..protected.len() + 1 + payload.len()).ok_or(malformed)?;
-        Self::from_parts(Parts {
-            protected,
-            unprotected: Map::new(),
-            payload,
-            signature,
-            signed: signed.into(),
-        })
+        let cause = || if is_encrypted(text) { "encrypted" } else { "malformed" };
+        Self::from_parts(Parts::of_compact(text).ok_or_else(|| Fault::token(cause()))?)
     }
 
     /// Looks at the header: both of its halves, which say nothing twice (RFC 7515 section 7.2.1).
@@ -109,6 +96,19 @@ impl<'t> Token<'t> {
     }
 }
 
+impl<'t> Parts<'t> {
+    /// Those of the compact serialisation (RFC 7515 section 7.1).
+    pub(crate) fn of_compact(text: &'t [u8]) -> Option<Self> {
+        let mut parts = text.split(|&byte| byte == b'.');
+        let (protected, payload, signature) = (parts.next()?, parts.next()?, parts.next()?);
+        if parts.next().is_some() {
+            return None;
+        }
+        let signed = text.get(..protected.len() + 1 + payload.len())?.into();
+        Some(Self { protected, unprotected: Map::new(), payload, signature, signed })
+    }
+}
+
 /// Whether this looks like an encrypted token (RFC 7516 section 9): five parts, and a header that names how the content is encrypted.
 fn is_encrypted(text: &[u8]) -> bool {
     let mut parts = text.split(|&byte| byte == b'.');
@@ -126,7 +126,7 @@ pub(crate) fn media_type(name: &str) -> String {
 }
 
 /// No padding, no line breaks, and no bits left over at the end.
-fn decode(part: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn decode(part: &[u8]) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(part).ok()
 }
 

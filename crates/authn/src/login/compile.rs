@@ -9,14 +9,13 @@ use portcullis_oidc::{Algorithm, KeyKind};
 
 use super::raw::{RawLogin, RawSession};
 use super::seal::Seal;
-use super::{Lifetimes, LoginMethod, Origin, Sessions, transaction};
+use super::{COOKIE_PREFIX, Lifetimes, LoginMethod, Origin, Sessions, transaction};
 use crate::introspection;
 use crate::jwt::{JwtMethod, RawJwt, RawKeys};
 use crate::method::{Compiling, MethodId};
 use crate::plan::is_scope;
 use crate::provider::Provider;
 
-const SHORTEST_SECRET: usize = 32;
 /// Gateways learn of one another's requests within two minutes.
 const SHORTEST_IDLE: Period = Period::secs(300);
 const LONGEST: Period = Period::secs(30 * 24 * 60 * 60);
@@ -38,13 +37,7 @@ impl LoginMethod {
         let origin = compile_origin(&raw.origin, &path.key("origin"), compiling.problems);
         let place = compile_path(raw, &path.key("path"), compiling.problems);
         let scopes = compile_scopes(&raw.scopes, &path.key("scopes"), compiling.problems);
-        let secret = raw.secret.expose().as_bytes();
-        if secret.len() < SHORTEST_SECRET {
-            compiling
-                .problems
-                .error(&path.key("secret"), format!("it has less than {SHORTEST_SECRET} bytes"))
-                .suggest("make one with `openssl rand -base64 32`, and keep it in a variable");
-        }
+        let secret = compiling.secret(&raw.secret, &path.key("secret"));
         let Some(database) = &compiling.store.database else {
             compiling
                 .problems
@@ -53,10 +46,9 @@ impl LoginMethod {
             return None;
         };
         let seal = |purpose: &str| Seal::new(secret, &format!("portcullis {purpose} {}", raw.name));
-        let sessions = Arc::new(Sessions::new(&raw.name, Arc::clone(database), seal("session")?));
+        let sessions = Sessions::new(&raw.name, Arc::clone(database), seal("session")?);
         issuer?;
         let id_tokens = JwtMethod::compile(&id_tokens(raw), id, path, compiling)?;
-        compiling.sessions.push(Arc::clone(&sessions));
         Some(Self {
             name: raw.name.clone(),
             issuer: raw.issuer.clone(),
@@ -70,6 +62,7 @@ impl LoginMethod {
             after_logout: raw.after_logout.clone(),
             lifetimes: Lifetimes { idle: raw.session.idle.0, absolute: raw.session.absolute.0 },
             sessions,
+            session_cookie: format!("{COOKIE_PREFIX}{}", raw.name),
             transactions: seal("login")?,
             // No other method has this name: it is no word of a configuration.
             used: compiling.replays(&format!("authentication.login.{}", raw.name), MOST_LOGINS),

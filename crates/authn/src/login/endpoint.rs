@@ -178,7 +178,7 @@ impl LoginMethod {
         let principal = Arc::clone(&session.principal);
         self.end_earlier(head, &act).await?;
         self.sessions.insert(session, &act).await.map_err(|_| Fault::STORE_UNAVAILABLE)?;
-        let set = cookies::set(&self.session_cookie(), &value, Some(self.lifetimes.absolute));
+        let set = cookies::set(&self.session_cookie, &value, Some(self.lifetimes.absolute));
         let answer = EndpointAnswer::to(&opened.return_to, [set, cookies::forget(&cookie)])?;
         Ok(EndpointAnswer { principal: Some(principal), ..answer })
     }
@@ -234,7 +234,7 @@ impl LoginMethod {
 
     /// A browser that logs in anew has a new session, and its old one is no more.
     async fn end_earlier(&self, head: &Head<'_>, act: &Act) -> Result<(), Fault> {
-        let earlier = cookies::single(head.headers, &self.session_cookie()).ok().flatten().and_then(id_of);
+        let earlier = cookies::single(head.headers, &self.session_cookie).ok().flatten().and_then(id_of);
         if let Some(id) = earlier {
             let ended = self.sessions.end(&id, "replaced", act).await;
             ended.map_err(|_| Fault::STORE_UNAVAILABLE)?;
@@ -253,7 +253,7 @@ impl LoginMethod {
         if !is_wanted {
             return Err(Fault::CROSS_SITE);
         }
-        let cookie = self.session_cookie();
+        let cookie = &self.session_cookie;
         let id = cookies::single(head.headers, &cookie)?.and_then(id_of);
         let session = match &id {
             Some(id) => self.sessions.read(id, head.now).await,

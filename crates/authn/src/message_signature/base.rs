@@ -81,13 +81,13 @@ impl Component {
         let query = head.target.query();
         Ok(match self {
             Self::Method => head.method.as_str().to_owned(),
-            Self::Scheme => scheme(head).to_owned(),
+            Self::Scheme => head.peer.scheme().to_owned(),
             Self::Authority => authority(head),
             Self::Path => head.target.path().to_owned(),
             // Section 2.2.7: with its mark, which stands alone where there is none.
             Self::Query => format!("?{}", query.unwrap_or_default()),
             Self::RequestTarget => target.to_owned(),
-            Self::TargetUri => format!("{}://{}{target}", scheme(head), authority(head)),
+            Self::TargetUri => format!("{}://{}{target}", head.peer.scheme(), authority(head)),
             Self::QueryParam(name) => {
                 let value = form::single(query.unwrap_or_default(), &decoded(name));
                 let value = value.ok().flatten().ok_or(Fault::signature("component"))?;
@@ -122,14 +122,9 @@ pub(super) fn of(components: &[Component], input: &InnerList, head: &Head<'_>) -
     Ok(base)
 }
 
-const fn scheme(head: &Head<'_>) -> &'static str {
-    if head.peer.secure { "https" } else { "http" }
-}
-
 /// Section 2.2.3: in small letters, and without the port that goes without saying.
 fn authority(head: &Head<'_>) -> String {
-    let usual = if head.peer.secure { 443 } else { 80 };
-    match head.port.filter(|port| *port != usual) {
+    match head.port.filter(|port| *port != head.peer.usual_port()) {
         Some(port) => format!("{}:{port}", head.host),
         None => head.host.to_owned(),
     }

@@ -9,10 +9,9 @@ use portcullis_oidc::VerifyingKey;
 use super::base::Component;
 use super::raw::{RawMessageSignatures, RawSignatureKey, SignatureAlgorithm};
 use super::{MessageSignatureMethod, Signer};
-use crate::method::{Compiling, MethodId};
+use crate::method::{Compiling, MethodId, USUALLY_REMEMBERED};
 
 const LONGEST: Period = Period::secs(24 * 60 * 60);
-const MOST_REMEMBERED: usize = 10_000_000;
 const COMPONENTS: &str = "a header field in small letters, `@method`, `@target-uri`, `@authority`, `@scheme`, `@request-target`, `@path` or `@query`";
 
 impl MessageSignatureMethod {
@@ -32,10 +31,7 @@ impl MessageSignatureMethod {
                 )
                 .suggest("leave it out for 5m");
         }
-        if raw.remembered == 0 || raw.remembered > MOST_REMEMBERED {
-            let message = format!("{} is not between 1 and {MOST_REMEMBERED}", raw.remembered);
-            compiling.problems.error(&path.key("remembered"), message).suggest("leave it out for 1000000");
-        }
+        let remembered = compiling.remembered(raw.remembered, USUALLY_REMEMBERED, &path.key("remembered"));
         if raw.keys.is_empty() {
             compiling
                 .problems
@@ -60,7 +56,7 @@ impl MessageSignatureMethod {
             requires_digest: raw.require_digest,
             tolerance: raw.tolerance.0,
             tag: raw.tag.clone(),
-            taken: compiling.replays(&raw.name, raw.remembered.min(MOST_REMEMBERED)),
+            taken: compiling.replays(&raw.name, remembered),
         })
     }
 }

@@ -4,6 +4,8 @@ use portcullis_core::{Period, Secret};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::method::USUALLY_REMEMBERED;
+
 /// Those who sign their requests (RFC 9421).
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -80,7 +82,7 @@ const fn default_tolerance() -> Period {
 }
 
 const fn default_remembered() -> usize {
-    1_000_000
+    USUALLY_REMEMBERED
 }
 
 impl RawMessageSignatures {

@@ -10,6 +10,16 @@ use crate::hexadecimal::hexadecimal;
 /// How many revocations stand at once: they are held in memory by every gateway.
 const MOST: i64 = 1_000_000;
 
+/// The columns that `read` reads.
+macro_rules! select {
+    ($which:literal) => {
+        Query::new(concat!(
+            "SELECT id, kind, value, issuer, issued_before, until, note, actor, created FROM revocations ",
+            $which
+        ))
+    };
+}
+
 /// Why nothing was done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RevocationError {
@@ -96,20 +106,13 @@ impl Revocations {
     /// # Errors
     /// When the database cannot be asked.
     pub async fn page(&self, after: &str, now: Timestamp, most: i64) -> Result<Vec<Revocation>, StoreError> {
-        let query = Query::new(
-            "SELECT id, kind, value, issuer, issued_before, until, note, actor, created FROM revocations \
-             WHERE id > $1 AND until > $2 ORDER BY id LIMIT $3",
-        );
+        let query = select!("WHERE id > $1 AND until > $2 ORDER BY id LIMIT $3");
         let rows = self.database.rows(query.with(after).with(now).with(most)).await?;
         rows.iter().map(read).collect()
     }
 
     pub(super) async fn find(&self, id: &str) -> Result<Option<Revocation>, StoreError> {
-        let query = Query::new(
-            "SELECT id, kind, value, issuer, issued_before, until, note, actor, created FROM revocations \
-             WHERE id = $1",
-        );
-        self.database.rows(query.with(id)).await?.first().map(read).transpose()
+        self.database.rows(select!("WHERE id = $1").with(id)).await?.first().map(read).transpose()
     }
 }
 

@@ -22,7 +22,6 @@ const SHORTEST_SECRET: usize = 16;
 const LONGEST_TOLERANCE: Period = Period::secs(24 * 60 * 60);
 const DEFAULT_TOLERANCE: Period = Period::secs(5 * 60);
 const DEFAULT_REPLAY_ENTRIES: usize = 100_000;
-const MOST_REPLAY_ENTRIES: usize = 10_000_000;
 
 impl RawWebhook {
     /// The header fields by which requests are judged.
@@ -112,15 +111,9 @@ impl WebhookMethod {
         let encoding = raw.secret_encoding.unwrap_or(SecretEncoding::Text);
         let keys = keys(&raw.secrets, encoding, algorithm, &path.key("secrets"), problems);
         let tolerance = tolerance(&raw, path, problems);
+        let place = path.key("replay_entries");
         let entries = raw.replay_entries.unwrap_or(DEFAULT_REPLAY_ENTRIES);
-        if entries == 0 || entries > MOST_REPLAY_ENTRIES {
-            problems
-                .error(
-                    &path.key("replay_entries"),
-                    format!("{entries} is not between 1 and {MOST_REPLAY_ENTRIES}"),
-                )
-                .suggest("leave it out for 100000");
-        }
+        let remembered = compiling.remembered(entries, DEFAULT_REPLAY_ENTRIES, &place);
         let mut principal = Principal::new(PrincipalKind::Signer, raw.name.as_str(), raw.name.as_str());
         principal.roles.clone_from(&raw.roles);
         principal.scopes.clone_from(&raw.scopes);
@@ -132,7 +125,7 @@ impl WebhookMethod {
             signed: signed?,
             moment,
             tolerance: tolerance.0,
-            replays: compiling.replays(&raw.name, entries),
+            replays: compiling.replays(&raw.name, remembered),
             keys,
             principal: Arc::new(principal),
         })

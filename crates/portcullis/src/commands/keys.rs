@@ -10,8 +10,8 @@ use anyhow::{Context, anyhow, bail};
 use portcullis_authn::api_key::{self, Details, ImportedKey, StoredKeys};
 use portcullis_core::{Clock, Period, SystemClock, Timestamp};
 
-use super::{act, wait};
-use crate::output::{self, Format};
+use super::{OfDatabase, act, wait};
+use crate::output;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -61,15 +61,11 @@ enum Command {
 /// Where the keys are.
 #[derive(Debug, clap::Args)]
 struct Place {
-    /// The configuration with the database and the method.
-    #[arg(long, value_name = "FILE", default_value = "portcullis.yaml")]
-    config: PathBuf,
     /// The method that keeps keys, by its name; it can be left out if there is one.
     #[arg(long, value_name = "NAME")]
     method: Option<String>,
-    /// How it is printed.
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    #[command(flatten)]
+    of: OfDatabase,
 }
 
 #[derive(Debug, clap::Args)]
@@ -113,12 +109,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Command::List(place) => list(place),
         Command::Show(one) => {
             let keys = open(&one.place)?;
-            told::one(&wait(keys.show(&one.id))??, one.place.format)
+            told::one(&wait(keys.show(&one.id))??, one.place.of.format)
         }
         Command::Rotate { one, overlap } => {
             let keys = open(&one.place)?;
             let key = wait(keys.rotate(&one.id, overlap.0, &act()))??;
-            told::secret(&one.id, &key, one.place.format)
+            told::secret(&one.id, &key, one.place.of.format)
         }
         Command::Disable(one) => {
             change(one, |keys, id| Box::pin(async move { keys.set_enabled(id, false, &act()).await }))
@@ -158,15 +154,12 @@ fn make(create: &Create) -> anyhow::Result<ExitCode> {
     let expires = create.expires.as_deref().map(moment).transpose()?;
     let keys = open(&create.place)?;
     let key = wait(keys.create(&create.id, &details, expires, &act()))??;
-    told::secret(&create.id, &key, create.place.format)
+    told::secret(&create.id, &key, create.place.of.format)
 }
 
 /// A moment, or how long from now.
 fn moment(text: &str) -> anyhow::Result<Timestamp> {
-    if let Ok(period) = text.parse::<Period>() {
-        return Ok(SystemClock.now().plus(period.0));
-    }
-    Timestamp::from_rfc3339(text).ok_or_else(|| {
+    Timestamp::from_text(text, SystemClock.now()).ok_or_else(|| {
         anyhow!("`{text}` is neither a moment such as `2027-01-31T00:00:00Z` nor a time such as `90d`")
     })
 }
@@ -175,13 +168,13 @@ fn list(place: &Place) -> anyhow::Result<ExitCode> {
     const PAGE: i64 = 1000;
     let keys = open(place)?;
     let mut after = String::new();
-    told::header(place.format)?;
+    told::header(place.of.format)?;
     loop {
         let page = wait(keys.list(&after, PAGE))??;
         let Some(last) = page.last() else { return Ok(ExitCode::SUCCESS) };
         after.clone_from(&last.id);
         for record in &page {
-            told::line(record, place.format)?;
+            told::line(record, place.of.format)?;
         }
     }
 }
@@ -214,7 +207,7 @@ fn import(file: &Path, skip_existing: bool, place: &Place) -> anyhow::Result<Exi
 
 /// The keys of the method that is meant, their database open.
 fn open(place: &Place) -> anyhow::Result<Arc<StoredKeys>> {
-    let snapshot = super::sound(&place.config)?;
+    let snapshot = super::sound(&place.of.config)?;
     let all = snapshot.authentication.stored_keys();
     let keys = match (&place.method, all) {
         (None, [only]) => only,

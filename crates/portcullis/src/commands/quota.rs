@@ -1,6 +1,5 @@
 //! `portcullis quota`
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{anyhow, bail};
@@ -8,7 +7,7 @@ use portcullis_core::{Clock, SystemClock, Timestamp};
 use portcullis_limit::{Quotas, Usage};
 use portcullis_pipeline::Snapshot;
 
-use super::{act, wait};
+use super::{OfDatabase, act, wait};
 use crate::output::{self, Format};
 
 #[derive(Debug, clap::Args)]
@@ -26,7 +25,7 @@ enum Command {
         /// The holder, as it is shown.
         holder: Option<String>,
         #[command(flatten)]
-        place: Place,
+        place: OfDatabase,
     },
     /// Sets what a holder has used in the present period to nothing.
     Reset(One),
@@ -37,23 +36,13 @@ enum Command {
 }
 
 #[derive(Debug, clap::Args)]
-struct Place {
-    /// The configuration with the database and the quotas.
-    #[arg(long, value_name = "FILE", default_value = "portcullis.yaml")]
-    config: PathBuf,
-    /// How it is printed.
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
-}
-
-#[derive(Debug, clap::Args)]
 struct One {
     /// The quota.
     quota: String,
     /// The holder, as `show` shows it.
     holder: String,
     #[command(flatten)]
-    place: Place,
+    place: OfDatabase,
 }
 
 #[derive(Debug, clap::Args)]
@@ -86,7 +75,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn show(quota: Option<&str>, holder: Option<&str>, place: &Place) -> anyhow::Result<ExitCode> {
+fn show(quota: Option<&str>, holder: Option<&str>, place: &OfDatabase) -> anyhow::Result<ExitCode> {
     let snapshot = open(place)?;
     let quotas = &snapshot.quotas;
     if let (Some(quota), Some(holder)) = (quota, holder) {
@@ -153,7 +142,7 @@ fn shown(moment: Timestamp) -> String {
 }
 
 /// The quotas of a configuration, their database open.
-fn open(place: &Place) -> anyhow::Result<Snapshot> {
+fn open(place: &OfDatabase) -> anyhow::Result<Snapshot> {
     let snapshot = super::sound(&place.config)?;
     if snapshot.quotas.names().next().is_none() {
         bail!("the configuration has no quotas");

@@ -16,8 +16,9 @@ use portcullis_core::{Clock, SystemClock};
 use portcullis_oidc::{Algorithm, KeySet};
 use serde_json::{Map, Value, json};
 
+use crate::commands::OfDatabase;
 use crate::output;
-use revoke::{Place, Restore, Revoke};
+use revoke::{Restore, Revoke};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -35,7 +36,7 @@ enum Command {
     /// Refuses tokens before they end: one, or all of a subject, a session, an issuer. Gateways that run see it within a second.
     Revoke(Revoke),
     /// Shows what is revoked.
-    Revocations(Place),
+    Revocations(OfDatabase),
     /// Takes a revocation back.
     Restore(Restore),
 }
@@ -96,7 +97,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Command::Verify(verify) => verify.run(),
         Command::Mint(mint) => mint.run(),
         Command::Revoke(revoke) => revoke.run(),
-        Command::Revocations(place) => place.list(),
+        Command::Revocations(place) => revoke::list(place),
         Command::Restore(restore) => restore.run(),
     }
 }

@@ -37,11 +37,7 @@ impl Browser {
             if let Some(location) = answer.header("location") {
                 url = absolute(&url, &location);
             } else if let Some(form) = form_of(&answer) {
-                let action = absolute(&url, &form);
-                let content = format!("login={}", self.person);
-                let lines = "Content-Type: application/x-www-form-urlencoded\r\n";
-                let answer = self.send("POST", &action, lines, &content);
-                url = absolute(&action, &answer.header("location").expect("the way back"));
+                url = self.log_in(&absolute(&url, &form));
             } else {
                 return answer;
             }
@@ -56,17 +52,19 @@ impl Browser {
         while !url.starts_with(&format!("{ORIGIN}/")) {
             let answer = self.get(&url, NAVIGATION);
             url = match form_of(&answer) {
-                Some(form) => {
-                    let action = absolute(&url, &form);
-                    let content = format!("login={}", self.person);
-                    let lines = "Content-Type: application/x-www-form-urlencoded\r\n";
-                    let answer = self.send("POST", &action, lines, &content);
-                    absolute(&action, &answer.header("location").expect("the way back"))
-                }
+                Some(form) => self.log_in(&absolute(&url, &form)),
                 None => absolute(&url, &answer.header("location").expect("a redirect")),
             };
         }
         url
+    }
+
+    /// Fills in the provider's form: where that leads.
+    fn log_in(&mut self, action: &str) -> String {
+        let content = format!("login={}", self.person);
+        let lines = "Content-Type: application/x-www-form-urlencoded\r\n";
+        let answer = self.send("POST", action, lines, &content);
+        absolute(action, &answer.header("location").expect("the way back"))
     }
 
     /// Asks once, with these header lines.

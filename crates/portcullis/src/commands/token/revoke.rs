@@ -1,6 +1,5 @@
 //! Tokens that are refused before they end.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -8,19 +7,8 @@ use anyhow::{Context, anyhow};
 use portcullis_authn::revocation::{NewRevocation, RawRevocation, Revocation, Revocations};
 use portcullis_core::{Clock, Period, SystemClock};
 
-use crate::commands::{act, sound, wait};
+use crate::commands::{OfDatabase, act, sound, wait};
 use crate::output::{self, Format};
-
-/// Where revocations are kept.
-#[derive(Debug, clap::Args)]
-pub(super) struct Place {
-    /// The configuration with the database.
-    #[arg(long, value_name = "FILE", default_value = "portcullis.yaml")]
-    config: PathBuf,
-    /// How it is printed.
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
-}
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Revoke {
@@ -46,7 +34,7 @@ pub(super) struct Revoke {
     #[arg(long)]
     note: Option<String>,
     #[command(flatten)]
-    place: Place,
+    place: OfDatabase,
 }
 
 #[derive(Debug, clap::Args)]
@@ -54,7 +42,7 @@ pub(super) struct Restore {
     /// The id of the revocation.
     id: String,
     #[command(flatten)]
-    place: Place,
+    place: OfDatabase,
 }
 
 impl Revoke {
@@ -69,7 +57,7 @@ impl Revoke {
             note: self.note.clone(),
         };
         let new = NewRevocation::of(&raw, SystemClock.now()).map_err(|message| anyhow!(message))?;
-        let made = wait(self.place.open()?.revoke(new, &act()))??;
+        let made = wait(open(&self.place)?.revoke(new, &act()))??;
         match self.place.format {
             Format::Text => output::line(&made.id)?,
             Format::Json => output::line(&made.json().to_string())?,
@@ -80,48 +68,43 @@ impl Revoke {
 
 impl Restore {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
-        wait(self.place.open()?.take_back(&self.id, &act()))??;
+        wait(open(&self.place)?.take_back(&self.id, &act()))??;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-impl Place {
-    pub(super) fn list(&self) -> anyhow::Result<ExitCode> {
-        const PAGE: i64 = 1000;
-        let revocations = self.open()?;
-        let mut after = String::new();
-        if matches!(self.format, Format::Text) {
-            output::line(&row("id", "what", "value", "issued before", "until"))?;
-        }
-        loop {
-            let page = wait(revocations.page(&after, SystemClock.now(), PAGE))??;
-            let Some(last) = page.last() else { return Ok(ExitCode::SUCCESS) };
-            after.clone_from(&last.id);
-            for revocation in &page {
-                self.line(revocation)?;
-            }
+pub(super) fn list(place: &OfDatabase) -> anyhow::Result<ExitCode> {
+    const PAGE: i64 = 1000;
+    let revocations = open(place)?;
+    let mut after = String::new();
+    if matches!(place.format, Format::Text) {
+        output::line(&row("id", "what", "value", "issued before", "until"))?;
+    }
+    loop {
+        let page = wait(revocations.page(&after, SystemClock.now(), PAGE))??;
+        let Some(last) = page.last() else { return Ok(ExitCode::SUCCESS) };
+        after.clone_from(&last.id);
+        for revocation in &page {
+            line(revocation, place.format)?;
         }
     }
+}
 
-    fn line(&self, revocation: &Revocation) -> anyhow::Result<()> {
-        let Revocation { id, revoked, issued_before, until, .. } = revocation;
-        let before = issued_before.map_or_else(|| "any".to_owned(), |moment| moment.rfc3339());
-        match self.format {
-            Format::Json => output::line(&revocation.json().to_string()),
-            Format::Text => {
-                output::line(&row(id, revoked.kind(), revoked.value(), &before, &until.rfc3339()))
-            }
-        }
+fn line(revocation: &Revocation, format: Format) -> anyhow::Result<()> {
+    let Revocation { id, revoked, issued_before, until, .. } = revocation;
+    let before = issued_before.map_or_else(|| "any".to_owned(), |moment| moment.rfc3339());
+    match format {
+        Format::Json => output::line(&revocation.json().to_string()),
+        Format::Text => output::line(&row(id, revoked.kind(), revoked.value(), &before, &until.rfc3339())),
     }
+}
 
-    fn open(&self) -> anyhow::Result<Arc<Revocations>> {
-        let snapshot = sound(&self.config)?;
-        let database = snapshot.store.database.as_ref();
-        let database =
-            database.context("there is no database to keep revocations in: write `store.database`")?;
-        database.open()?;
-        snapshot.authentication.revocations().map(Arc::clone).context("there is no database")
-    }
+fn open(place: &OfDatabase) -> anyhow::Result<Arc<Revocations>> {
+    let snapshot = sound(&place.config)?;
+    let database = snapshot.store.database.as_ref();
+    let database = database.context("there is no database to keep revocations in: write `store.database`")?;
+    database.open()?;
+    snapshot.authentication.revocations().map(Arc::clone).context("there is no database")
 }
 
 fn row(id: &str, what: &str, value: &str, before: &str, until: &str) -> String {
