@@ -16,7 +16,7 @@
 //   /control/down, /up       breaks every connection off, or no longer; controls work always
 //   /control/logout?sub=ann  ends the person's sessions and tells the clients on the back channel
 //   /control/revoke?sub=ann  withdraws all grants of a person
-//   /control/client          adds the client in its body
+//   /control/client          adds the client in its body, or replaces the one of the same id
 //   /control/seen            how often each endpoint was asked, and every secret that was issued
 
 // Standard output has one line and then no reader.
@@ -28,7 +28,7 @@ import { parse } from 'node:querystring';
 import Provider, { errors } from 'oidc-provider';
 
 const settings = (name, otherwise) => (process.env[name] ? JSON.parse(process.env[name]) : otherwise);
-const clients = settings('IDP_CLIENTS', []);
+let clients = settings('IDP_CLIENTS', []);
 const resources = settings('IDP_RESOURCES', {});
 const rotates = settings('IDP_ROTATE', true);
 const ttl = { AccessToken: 300, IdToken: 300, RefreshToken: 86400, AuthorizationCode: 60, Session: 86400,
@@ -216,10 +216,12 @@ let isDown = false;
 
 async function control(path, query, content) {
   switch (path) {
-    case '/control/client':
-      clients.push(JSON.parse(content));
+    case '/control/client': {
+      const client = JSON.parse(content);
+      clients = [...clients.filter((known) => known.client_id !== client.client_id), client];
       provider = makeProvider(issuer);
       return {};
+    }
     case '/control/rotate-keys':
       keys = [newKey(), ...keys];
       provider = makeProvider(issuer);

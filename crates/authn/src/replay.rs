@@ -65,6 +65,11 @@ impl ReplayTable {
         Self { most, seen: Mutex::default() }
     }
 
+    /// Forgets what was taken and came to nothing: it may come again.
+    pub(crate) fn give_back(&self, digest: Digest) {
+        self.seen.lock().until.remove(&digest);
+    }
+
     /// Takes what comes for the first time, and remembers it until `ends`.
     pub(crate) fn take(&self, digest: Digest, ends: Timestamp, now: Timestamp) -> Result<(), Replay> {
         let mut seen = self.seen.lock();

@@ -289,6 +289,7 @@ impl Compiler<'_> {
             internal_tokens,
             authorization: authorization?,
             limits,
+            legacy_limit_fields: raw.limit_fields.legacy,
             concurrency,
             quotas,
             rulesets: rulesets.keep(),

@@ -6,6 +6,7 @@ use portcullis_authn::{RawAuthenticate, RawAuthentication, RawOperator};
 use portcullis_authz::{RawAuthorization, RawAuthorize};
 use portcullis_core::{Mode, Period, TargetRules};
 use portcullis_harden::RawResponse;
+use portcullis_limit::fields::RawLimitFields;
 use portcullis_limit::{RawConcurrency, RawLimit, RawLimitStore, RawQuota, RawQuotaWebhook};
 use portcullis_pipeline::settings::{RawClientAddress, RawForward, RawListener, RawProtocol, RawUpstream};
 use portcullis_store::RawStore;
@@ -69,6 +70,9 @@ pub struct RawConfig {
     /// How much the counters of the limits may hold in this process.
     #[serde(default)]
     pub limit_store: RawLimitStore,
+    /// In which fields clients are told how their limits stand.
+    #[serde(default)]
+    pub limit_fields: RawLimitFields,
     /// Rules of the scanner; routes name the set they use.
     #[serde(default)]
     pub rulesets: Vec<RawRuleset>,

@@ -7,15 +7,64 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use portcullis_core::LimitState;
+use portcullis_core::{LimitState, Timestamp};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use smallvec::SmallVec;
+
+/// In which fields clients are told how their limits stand, beside `RateLimit-Policy` and `RateLimit`.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawLimitFields {
+    /// Whether `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset` are sent too, for clients that were written
+    /// before there was a standard. They can tell of one limit: the tightest. Default: `none`.
+    pub legacy: LegacyFields,
+}
+
+/// Whether there are `X-RateLimit` fields, and what `X-RateLimit-Reset` says. Services disagree about that.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LegacyFields {
+    /// There are none.
+    #[default]
+    None,
+    /// How many seconds it takes, as `t` of `RateLimit` does.
+    Seconds,
+    /// When it will be, in seconds since 1970.
+    Epoch,
+}
+
+/// What the `X-RateLimit` fields say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LegacyNumbers {
+    /// `X-RateLimit-Limit`
+    pub limit: u64,
+    /// `X-RateLimit-Remaining`
+    pub remaining: u64,
+    /// `X-RateLimit-Reset`
+    pub reset: u64,
+}
+
+impl LegacyFields {
+    /// What the fields say of the tightest limit of a request that was received at `now`; `None` if they are not sent.
+    #[must_use]
+    pub fn numbers(self, states: &[LimitState], now: Timestamp) -> Option<LegacyNumbers> {
+        let tightest = enforced(states).min_by_key(tightest_first)?;
+        let reset = match self {
+            Self::None => return None,
+            Self::Seconds => whole_seconds(tightest.reset),
+            Self::Epoch => whole_seconds(Duration::from_nanos(now.0).saturating_add(tightest.reset)),
+        };
+        Some(LegacyNumbers { limit: tightest.quota, remaining: tightest.remaining, reset })
+    }
+}
 
 /// Appends the value of `RateLimit-Policy`: what each limit allows, in the order of `states`. Nothing if
 /// there are none, and then the field must not be sent.
 ///
 /// `"burst";q=100;w=60`: a quota of 100 requests in a window of 60 seconds.
 pub fn write_policy(states: &[LimitState], value: &mut String) {
-    for (at, state) in states.iter().filter(|state| !state.watches).enumerate() {
+    for (at, state) in enforced(states).enumerate() {
         begin_item(at, &state.name, value);
         push_parameter(";q=", state.quota, value);
         push_parameter(";w=", whole_seconds(state.window), value);
@@ -28,8 +77,8 @@ pub fn write_policy(states: &[LimitState], value: &mut String) {
 /// `"burst";r=42;t=30`: 42 requests remain; in 30 seconds the quota is whole again or, if this limit
 /// refused the request, one will pass.
 pub fn write_rate_limit(states: &[LimitState], value: &mut String) {
-    let mut sorted: SmallVec<[&LimitState; 4]> = states.iter().filter(|state| !state.watches).collect();
-    sorted.sort_by_key(|state| (Reverse(state.exceeded), state.remaining, Reverse(state.reset)));
+    let mut sorted: SmallVec<[&LimitState; 4]> = enforced(states).collect();
+    sorted.sort_by_key(tightest_first);
     for (at, state) in sorted.into_iter().enumerate() {
         begin_item(at, &state.name, value);
         push_parameter(";r=", state.remaining, value);
@@ -42,7 +91,7 @@ pub fn write_rate_limit(states: &[LimitState], value: &mut String) {
 ///
 /// `"billing";reached=80`: at least 80 % are used.
 pub fn write_warning(states: &[LimitState], value: &mut String) {
-    for (at, state) in states.iter().filter(|state| state.reached > 0 && !state.watches).enumerate() {
+    for (at, state) in enforced(states).filter(|state| state.reached > 0).enumerate() {
         begin_item(at, &state.name, value);
         push_parameter(";reached=", state.reached.into(), value);
     }
@@ -51,11 +100,16 @@ pub fn write_warning(states: &[LimitState], value: &mut String) {
 /// The value of `Retry-After` in seconds: the greatest `t` of the limits that refused. `None` if none did.
 #[must_use]
 pub fn retry_after(states: &[LimitState]) -> Option<u64> {
-    states
-        .iter()
-        .filter(|state| state.exceeded && !state.watches)
-        .map(|state| whole_seconds(state.reset))
-        .max()
+    enforced(states).filter(|state| state.exceeded).map(|state| whole_seconds(state.reset)).max()
+}
+
+/// Clients are not told of limits that only watch.
+fn enforced(states: &[LimitState]) -> impl Iterator<Item = &LimitState> {
+    states.iter().filter(|state| !state.watches)
+}
+
+fn tightest_first(state: &&LimitState) -> (Reverse<bool>, u64, Reverse<Duration>) {
+    (Reverse(state.exceeded), state.remaining, Reverse(state.reset))
 }
 
 /// A string item of a structured field (RFC 9651 section 4.1.6). What such a string cannot hold becomes `?`;
@@ -151,6 +205,23 @@ mod tests {
         let mut value = String::new();
         write_warning(&[plain, reached, watched, over], &mut value);
         assert_eq!(value, "\"b\";reached=80, \"d\";reached=100");
+    }
+
+    #[test]
+    fn old_clients_are_told_of_the_tightest_limit() {
+        let seconds = Duration::from_secs;
+        let watched = LimitState { watches: true, ..state("watched", 1, 0, seconds(90), true) };
+        let states =
+            [state("wide", 5000, 4999, seconds(1), false), state("tight", 10, 3, seconds(20), false)];
+        let states = [states.as_slice(), &[watched]].concat();
+        let now = Timestamp::from_secs(1_800_000_000);
+        let told = |style: LegacyFields| {
+            style.numbers(&states, now).map(|told| (told.limit, told.remaining, told.reset))
+        };
+        assert_eq!(told(LegacyFields::Seconds), Some((10, 3, 20)));
+        assert_eq!(told(LegacyFields::Epoch), Some((10, 3, 1_800_000_020)));
+        assert_eq!(told(LegacyFields::None), None);
+        assert_eq!(LegacyFields::Seconds.numbers(&[], now), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use portcullis_authn::{Authenticate, Authentication, Operators};
 use portcullis_authz::Authorization;
 use portcullis_core::{Mode, RouteId, ServiceId, Timestamp};
 use portcullis_harden::Hardening;
+use portcullis_limit::fields::LegacyFields;
 use portcullis_limit::{Concurrency, LimitId, Limits, QuotaId, Quotas};
 use portcullis_store::Store;
 use portcullis_waf::stage::{Detail, KeptRulesets, Scan};
@@ -56,6 +57,8 @@ pub struct Snapshot {
     pub authorization: Authorization,
     /// How often.
     pub limits: Limits,
+    /// In which fields callers are told so, beside the standard's.
+    pub legacy_limit_fields: LegacyFields,
     /// How many at once.
     pub concurrency: Concurrency,
     /// How much in a month.

@@ -413,7 +413,7 @@ fn finish(
     };
     let exchange = asker.exchange(&account.notes, head.status);
     route.hardening.apply(&exchange, &mut head.headers);
-    respond::add_limit_fields(&account.notes, &mut head.headers);
+    respond::add_limit_fields(&current.snapshot, &account.notes, &mut head.headers);
     head.headers.insert(respond::X_REQUEST_ID, account.request_id.clone());
     account.notes.record(StageId::Forward, Verdict::Passed);
     account.status = Some(head.status);

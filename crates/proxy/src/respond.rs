@@ -49,7 +49,7 @@ pub(crate) fn refusal(
 }
 
 /// The fields that tell a client what the limits are, on allowed and refused requests alike.
-pub(crate) fn add_limit_fields(notes: &Notes, headers: &mut HeaderMap) {
+pub(crate) fn add_limit_fields(snapshot: &Snapshot, notes: &Notes, headers: &mut HeaderMap) {
     if notes.limits.is_empty() {
         return;
     }
@@ -63,6 +63,15 @@ pub(crate) fn add_limit_fields(notes: &Notes, headers: &mut HeaderMap) {
     fields::write_warning(&notes.limits, &mut text);
     if !text.is_empty() {
         insert(headers, HeaderName::from_static("quota-warning"), &text);
+    }
+    if let Some(told) = snapshot.legacy_limit_fields.numbers(&notes.limits, notes.received) {
+        for (name, number) in [
+            ("x-ratelimit-limit", told.limit),
+            ("x-ratelimit-remaining", told.remaining),
+            ("x-ratelimit-reset", told.reset),
+        ] {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from(number));
+        }
     }
 }
 
@@ -151,7 +160,7 @@ fn add_reason_fields(
     head: Option<&Head<'_>>,
     headers: &mut HeaderMap,
 ) {
-    add_limit_fields(notes, headers);
+    add_limit_fields(snapshot, notes, headers);
     let route = notes.route.and_then(|id| snapshot.route(id));
     match reason.status() {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {

@@ -137,13 +137,16 @@ fn compile_origin(text: &str, path: &KeyPath, problems: &mut Problems) -> Option
     let url =
         compile_url(text).filter(|url| url.path() == "/" && url.query().is_none() && !text.ends_with('/'));
     let host = url.as_ref().and_then(Uri::host).map(str::to_ascii_lowercase);
-    let is_plain = text.bytes().all(|byte| !byte.is_ascii_uppercase());
+    // As browsers write it in `Origin` (RFC 6454 section 6.2).
+    let names_usual_port = text.starts_with("https:") && text.ends_with(":443")
+        || text.starts_with("http:") && text.ends_with(":80");
+    let is_plain = !names_usual_port && text.bytes().all(|byte| !byte.is_ascii_uppercase());
     match host {
         Some(host) if is_plain => Some(Origin { text: text.to_owned(), host }),
         _ => {
             problems
                 .error(path, format!("`{}` is no origin over `https`", text.escape_debug()))
-                .suggest("write scheme and host in small letters, such as `https://app.example.com`");
+                .suggest("write scheme and host in small letters and no port that goes without saying, such as `https://app.example.com`");
             None
         }
     }

@@ -197,10 +197,7 @@ impl LoginMethod {
             return Err(Fault::login_failed("transaction_expired"));
         }
         let hash = digest::digest(&digest::SHA256, state.as_bytes());
-        self.used.take(digest_of(hash.as_ref()), ends, head.now).map_err(|replay| match replay {
-            Replay::Seen => Fault::login_failed("replayed"),
-            Replay::Full => Fault::of_signature(Replay::Full),
-        })?;
+        self.used.take(digest_of(hash.as_ref()), ends, head.now).map_err(of_login)?;
         Ok(opened)
     }
 
@@ -254,11 +251,15 @@ impl LoginMethod {
             return Err(Fault::CROSS_SITE);
         }
         let cookie = &self.session_cookie;
-        let id = cookies::single(head.headers, &cookie)?.and_then(id_of);
+        let id = cookies::single(head.headers, cookie)?.and_then(id_of);
         let session = match &id {
             Some(id) => self.sessions.read(id, head.now).await,
             None => None,
         };
+        if id.is_some() && session.is_none() && self.sessions.is_away(head.now) {
+            // Whoever is told that it is over must be able to believe it.
+            return Err(Fault::STORE_UNAVAILABLE);
+        }
         let after = if self.after_logout.starts_with('/') {
             format!("{}{}", self.origin.text, self.after_logout)
         } else {
@@ -275,7 +276,7 @@ impl LoginMethod {
                     provider.end_session_url(&self.client.id, &session.tokens.id, &after).unwrap_or(after);
             }
         }
-        let answer = EndpointAnswer::to(&location, [cookies::forget(&cookie)])?;
+        let answer = EndpointAnswer::to(&location, [cookies::forget(cookie)])?;
         Ok(EndpointAnswer { principal: session.map(|session| Arc::clone(&session.principal)), ..answer })
     }
 
@@ -304,12 +305,16 @@ impl LoginMethod {
         let token = form::single(text, "logout_token").ok().flatten();
         let token = token.ok_or(Fault::login_failed("logout_token"))?;
         let (principal, sid) = self.verify_logout_token(&token, fetch, now).await?;
-        let hash = digest::digest(&digest::SHA256, token.as_bytes());
+        let token = digest_of(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
         let ends = principal.expires.unwrap_or(now).max(now);
-        self.used.take(digest_of(hash.as_ref()), ends, now).map_err(|_| Fault::login_failed("replayed"))?;
+        self.used.take(token, ends, now).map_err(of_login)?;
         let act = Act { actor: self.issuer.clone(), origin: "login", now };
         let ending = sid.as_deref().map_or(Ending::Subject(&principal.id), Ending::Sid);
-        self.sessions.end_all(ending, &act).await.map_err(|_| Fault::STORE_UNAVAILABLE)?;
+        if self.sessions.end_all(ending, &act).await.is_err() {
+            // The provider says it again.
+            self.used.give_back(token);
+            return Err(Fault::STORE_UNAVAILABLE);
+        }
         Ok(EndpointAnswer { principal: Some(Arc::new(principal)), ..EndpointAnswer::done() })
     }
 
@@ -334,7 +339,9 @@ impl LoginMethod {
         session.put_off(now);
         if self.sessions.reserve(session, now).await.is_err() {
             // Another gateway is at it, or has done it.
-            self.sessions.read(&session.id, now).await;
+            if let Some(read) = self.sessions.read(&session.id, now).await {
+                read.put_off(now);
+            }
             return;
         }
         let act = self.act(&session.principal.id, now);
@@ -355,14 +362,16 @@ impl LoginMethod {
         let token = session.tokens.refresh.as_ref().ok_or(Fault::login_failed("no_refresh_token"))?;
         let provider = self.provider.metadata(fetch, now).await.map_err(|_| Fault::ISSUER_UNAVAILABLE)?;
         let client = TokenClient { provider: &provider, client: &self.client, fetch };
-        let tokens = client.refresh(token, now).await.map_err(|error| refused(&error, "refresh_token"))?;
+        let tokens = client.refresh(token, now).await.map_err(|error| not_renewed(&error))?;
         let mut principal = session.principal.renewed();
         if let Some(id) = &tokens.id {
             // OpenID Connect Core section 12.2.
-            let fresh = self.verify_id_token(id, None, &tokens.access, fetch, now).await?;
+            let mut fresh = self.verify_id_token(id, None, &tokens.access, fetch, now).await?;
             if fresh.id != principal.id {
                 return Err(Fault::login_failed("subject"));
             }
+            // The login stays when and what it was: what is revoked because it began too early stays revoked.
+            fresh.claims.retain(|name, _| !matches!(name.as_str(), "iat" | "jti"));
             principal.claims.extend(fresh.claims);
             principal.roles = self.id_tokens.roles(&principal.claims);
         }
@@ -382,6 +391,25 @@ impl LoginMethod {
 /// The scopes that were given: those that were asked for, if the provider says nothing else (RFC 6749 section 5.1).
 fn granted(asked: &Scopes, given: Option<&Scopes>) -> Vec<String> {
     given.unwrap_or(asked).iter().map(str::to_owned).collect()
+}
+
+/// Why what comes to a login is not taken.
+fn of_login(replay: Replay) -> Fault {
+    match replay {
+        Replay::Seen => Fault::login_failed("replayed"),
+        Replay::Full => Fault::of_signature(Replay::Full),
+    }
+}
+
+/// Why there are no new tokens. That the grant is over (RFC 6749 section 5.2) ends the session, and nothing else: a provider that is
+/// out of order, or does not know the gateway any more, does not log people out.
+fn not_renewed(error: &TokenClientError) -> Fault {
+    match error {
+        TokenClientError::Refused { error, .. } if error == "invalid_grant" => {
+            Fault::login_failed("refresh_token")
+        }
+        _ => Fault::ISSUER_UNAVAILABLE,
+    }
 }
 
 /// The provider's refusal, or its absence.

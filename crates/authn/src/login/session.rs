@@ -111,7 +111,7 @@ impl SessionTokens {
     /// The tokens that a login brought, or a renewal of `before`.
     pub(super) fn of(tokens: Tokens, before: Option<&Self>, now: Timestamp) -> Option<Self> {
         // Half a minute before its end; a token that is so short-lived is used for three quarters of its time.
-        let renewed_after = |lifetime: Duration| lifetime.saturating_sub(AHEAD).max(lifetime * 3 / 4);
+        let renewed_after = |lifetime: Duration| lifetime.saturating_sub(AHEAD).max(lifetime / 4 * 3);
         Some(Self {
             access: tokens.access,
             access_until: tokens.lifetime.map(|lifetime| now.plus(lifetime)),
@@ -256,6 +256,22 @@ mod tests {
         assert!(session.judge(at(899)).is_ok(), "the provider may be away for ten minutes");
         assert_eq!(session.judge(at(901)).unwrap_err().cause, "issuer_unavailable");
         assert!(session.wants_refresh(at(905)), "and is asked again");
+    }
+
+    #[test]
+    fn tokens_are_renewed_before_their_end_however_long_that_is() {
+        let renew_at = |seconds| {
+            let tokens = Tokens {
+                access: Secret::new("a"),
+                id: Some(Secret::new("i")),
+                refresh: None,
+                lifetime: Some(Duration::from_secs(seconds)),
+                scopes: None,
+            };
+            SessionTokens::of(tokens, None, at(1000)).unwrap().renew_at.unwrap()
+        };
+        assert_eq!([renew_at(300), renew_at(40), renew_at(4)], [at(1270), at(1030), at(1003)]);
+        assert!(renew_at(u64::MAX) > at(1_000_000_000));
     }
 
     #[test]

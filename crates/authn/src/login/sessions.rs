@@ -19,8 +19,8 @@ pub const TOPIC: &str = "sessions";
 
 /// How often sessions that have ended are removed.
 const BETWEEN_PURGES: Duration = Duration::from_secs(60);
-/// For how long a session is reserved for who renews it.
-const RENEWAL: Duration = Duration::from_secs(15);
+/// For how long a session is reserved for who renews it: longer than all that is asked for it may take together.
+const RENEWAL: Duration = Duration::from_secs(30);
 /// How many sessions of a person are ended at once.
 const MOST_ENDED: i64 = 1000;
 
@@ -86,9 +86,9 @@ impl Sessions {
         // Whatever is the matter with the database, nobody is logged out for it.
         let Ok(rows) = rows else { return Reading::Away };
         Reading::Told(match rows.first().map(|row| self.session(row)) {
-            None => Known::Missing,
+            None | Some(Ok(None)) => Known::Missing,
             Some(Ok(Some(session))) => Known::Record(Arc::new(session)),
-            Some(_) => Known::Unreadable,
+            Some(Err(_)) => Known::Unreadable,
         })
     }
 

@@ -71,6 +71,7 @@ pub struct NewRevocation {
 
 /// Longer than any token should hold.
 const DEFAULT_PERIOD: Period = Period::secs(30 * 24 * 60 * 60);
+const SHORTEST_PERIOD: Period = Period::secs(60);
 /// The longest that is stored of anything.
 const LONGEST: usize = 1024;
 
@@ -103,7 +104,13 @@ impl NewRevocation {
             },
             _ => return Err("it names several: write one of `token`, `subject` and `session`".to_owned()),
         };
-        let until = now.plus(period.unwrap_or(DEFAULT_PERIOD).0);
+        let period = period.unwrap_or(DEFAULT_PERIOD);
+        if period.0 < SHORTEST_PERIOD.0 {
+            return Err(format!(
+                "`for` is {period}, in which no token ends: write at least {SHORTEST_PERIOD}"
+            ));
+        }
+        let until = now.plus(period.0);
         Ok(Self { revoked, issuer: issuer.clone(), issued_before: before, until, note: note.clone() })
     }
 }
@@ -201,6 +208,7 @@ mod tests {
             (r#"{ "issued_before": "any", "issuer": "a" }"#, "does not say which tokens"),
             (r#"{ "token": "a", "subject": "b" }"#, "names several"),
             (r#"{ "token": "" }"#, "empty"),
+            (r#"{ "token": "t", "for": "59s" }"#, "`for` is 59s"),
             (r#"{ "subject": "b", "issued_before": "noon" }"#, "`noon`"),
         ] {
             let message = of(wrong).unwrap_err();

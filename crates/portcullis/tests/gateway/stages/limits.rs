@@ -251,6 +251,37 @@ fn requests_are_counted_before_or_after_they_are_permitted() {
     }
 }
 
+/// Clients from before the standard hear of the tightest limit, whatever the service says of limits of its own.
+#[test]
+fn old_fields_are_sent_to_whom_they_are_written_for() {
+    let answer =
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-RateLimit-Limit: 7\r\nX-RateLimit-Reset: 7\r\n\r\n";
+    let upstream = Upstream::scripted(|_| Some(answer.into()));
+    let limits = "{ name: wide, key: [global], rate: 9/d }, { name: tight, key: [address], rate: 2/d, algorithm: fixed_window }";
+    let told = |answer: &Response| {
+        ["limit", "remaining", "reset"].map(|it| answer.header(&format!("x-ratelimit-{it}")))
+    };
+    let gateway = limited(&upstream, limits, "wide, tight");
+    for legacy in ["seconds", "epoch"] {
+        let gateway =
+            gateway.clone().section("limit_fields", format!("{{ legacy: {legacy} }}")).start_in(folder());
+        for (status, remaining) in [(200, "1"), (200, "0"), (429, "0")] {
+            let answer = get(&gateway, "/", "");
+            let [limit, left, reset] = told(&answer).map(Option::unwrap);
+            assert_eq!((answer.status, limit.as_str(), left.as_str()), (status, "2", remaining));
+            let reset: u64 = reset.parse().unwrap();
+            let day = 86_400;
+            if legacy == "seconds" {
+                assert!((1..=day).contains(&reset), "{reset}");
+            } else {
+                assert_eq!(reset % day, 0, "the end of a day");
+            }
+        }
+    }
+    let answer = get(&gateway.start_in(folder()), "/", "");
+    assert_eq!(told(&answer), [Some("7".to_owned()), None, Some("7".to_owned())], "the service's own");
+}
+
 /// With more keys than the store tells apart some are refused early; with room enough nobody is.
 #[test]
 fn the_store_is_bounded() {

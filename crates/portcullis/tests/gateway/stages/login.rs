@@ -366,6 +366,63 @@ fn a_provider_that_is_away_logs_nobody_out() {
     assert_eq!(page(&mut browser, "/orders").status, 200);
 }
 
+/// What was revoked stays so, although the provider goes on to give out tokens for the session.
+#[test]
+fn a_renewal_takes_no_revocation_back() {
+    let Some(scene) = scene(json!({ "AccessToken": 1 }), "sqlite://state.db", OFFLINE) else { return };
+    let mut browser = Browser::of("ann", &scene.gateway);
+    assert_eq!(browser.open("/orders").status, 200);
+    let made = ops(&scene.gateway).post("/v1/revocations", &json!({ "subject": "ann" }));
+    assert_eq!(made.status, 201, "{}", made.text());
+    let asked = scene.provider.asked("/token");
+    let begun = Instant::now();
+    while scene.provider.asked("/token") == asked {
+        assert_eq!(page(&mut browser, "/orders").status, 401);
+        assert!(begun.elapsed() < PATIENCE, "it is never renewed");
+    }
+    assert_eq!(page(&mut browser, "/orders").status, 401);
+}
+
+/// A provider that refuses the gateway says nothing of the person.
+#[test]
+fn a_gateway_that_its_provider_does_not_know_any_more_logs_nobody_out() {
+    let Some(scene) = scene(json!({ "AccessToken": 1 }), "sqlite://state.db", OFFLINE) else { return };
+    let mut browser = Browser::of("ann", &scene.gateway);
+    assert_eq!(browser.open("/orders").status, 200);
+    scene.provider.control(
+        "client",
+        &json!({
+            "client_id": "portal", "client_secret": "another secret of the portal",
+            "redirect_uris": [format!("{ORIGIN}/.auth/web/callback")],
+            "grant_types": ["authorization_code", "refresh_token"],
+        })
+        .to_string(),
+    );
+    let asked = scene.provider.asked("/token");
+    let begun = Instant::now();
+    while scene.provider.asked("/token") == asked {
+        assert_eq!(page(&mut browser, "/orders").status, 200);
+        assert!(begun.elapsed() < PATIENCE, "it is never renewed");
+    }
+    assert_eq!(page(&mut browser, "/orders").status, 200);
+}
+
+/// Sessions that were sealed with another secret are no sessions any more: people log in again.
+#[test]
+fn another_secret_ends_all_sessions() {
+    let Some(scene) = scene(json!({}), "sqlite://state.db", OFFLINE) else { return };
+    let mut browser = Browser::of("ann", &scene.gateway);
+    assert_eq!(browser.open("/orders").status, 200);
+    let written = config(scene.provider.issuer(), &scene.upstream, "sqlite://state.db", OFFLINE).text();
+    let secret = "0123456789abcdef0123456789abcdef";
+    assert!(written.contains(secret));
+    scene.gateway.rewrite(&written.replace(secret, "another secret of 32 bytes or so"));
+    scene.gateway.hang_up();
+    let _ = scene.gateway.wait_for_event("reloaded", 0);
+    assert_eq!(page(&mut browser, "/orders").status, 303);
+    assert_eq!(browser.open("/orders").status, 200);
+}
+
 #[test]
 fn a_person_logs_out_here_and_at_the_provider() {
     let Some(scene) = scene(json!({}), "sqlite://state.db", OFFLINE) else { return };
@@ -494,6 +551,7 @@ fn what_a_login_needs_is_said() {
         (origin.as_str(), "origin: \"http://app.example.com\"", "no origin over `https`"),
         (&origin, "origin: \"https://app.example.com/\"", "no origin over `https`"),
         (&origin, "origin: \"https://App.example.com\"", "no origin over `https`"),
+        (&origin, "origin: \"https://app.example.com:443\"", "no origin over `https`"),
         ("0123456789abcdef0123456789abcdef", "short", "less than 32 bytes"),
         ("store: { database: \"sqlite://state.db\" }", "store: {}", "no database to keep sessions in"),
         ("name: web", "name: \"a b\"", "name of a cookie"),
