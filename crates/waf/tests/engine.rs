@@ -293,6 +293,33 @@ fn allow_ends_a_phase_a_request_or_everything() {
     }
 }
 
+/// It is about the request: all rules for the answer run.
+#[test]
+fn allow_request_ends_no_phase_of_the_answer() {
+    let ruleset = rules(
+        "SecAction \"id:1,phase:1,allow:request,nolog\"
+         SecAction \"id:2,phase:3,pass,log\"\nSecAction \"id:3,phase:3,deny,status:502\"",
+    );
+    let mut transaction = get("/").run(&ruleset);
+    transaction.response_line(200, b"HTTP/1.1");
+    assert_eq!(transaction.response_headers_done().map(|interruption| interruption.rule_id), Some(3));
+}
+
+#[test]
+fn each_directive_adds_types_of_answers() {
+    let ruleset = rules(
+        "SecResponseBodyMimeTypesClear\nSecResponseBodyMimeType text/css\nSecResponseBodyMimeType application/json",
+    );
+    let wants = |kind: &[u8]| {
+        let mut transaction = get("/").run(&ruleset);
+        transaction.response_line(200, b"HTTP/1.1");
+        transaction.response_header(b"Content-Type", kind);
+        transaction.response_headers_done();
+        transaction.wants_response_body().is_some()
+    };
+    assert_eq!([wants(b"text/css"), wants(b"application/json"), wants(b"text/html")], [true, true, false]);
+}
+
 #[test]
 fn answers_are_looked_at_by_content_type() {
     let ruleset = rules(

@@ -255,6 +255,8 @@ const MAX_FINDINGS: usize = 64;
 #[derive(Debug, Default)]
 pub struct Findings {
     list: Vec<Finding>,
+    /// How many found no room in it.
+    unlisted: usize,
     highest: u16,
     head: u16,
     pub(super) views: Views,
@@ -280,6 +282,7 @@ pub(crate) struct Mark {
     count: usize,
     highest: u16,
     complex: bool,
+    unlisted: usize,
 }
 
 /// What a value may cost beside its share, so that a short one may have many encodings.
@@ -301,6 +304,7 @@ impl Findings {
     /// Forgets everything, for another request.
     pub fn clear(&mut self) {
         self.list.clear();
+        self.unlisted = 0;
         self.highest = 0;
         self.head = 0;
         self.spent = 0;
@@ -310,7 +314,7 @@ impl Findings {
 
     /// Where the findings stand, to be able to go back.
     pub(crate) fn mark(&self) -> Mark {
-        Mark { count: self.list.len(), highest: self.highest, complex: self.complex }
+        Mark { count: self.list.len(), highest: self.highest, complex: self.complex, unlisted: self.unlisted }
     }
 
     /// Takes back some of the findings since `mark`, all of one value: those that `excluded` says, in their order. What
@@ -322,6 +326,10 @@ impl Findings {
             position += 1;
             position <= mark.count || !flags.next().copied().unwrap_or(false)
         });
+        if self.unlisted != mark.unlisted {
+            // Whether what was not listed is excluded as well, nobody knows: the score stays.
+            return;
+        }
         let mut remaining = ValueScore::default();
         for family in Family::ALL {
             let kept = self.list.iter().skip(mark.count).filter(|finding| finding.family == family);
@@ -389,6 +397,8 @@ impl Findings {
     fn keep(&mut self, finding: Finding) {
         if self.list.len() < MAX_FINDINGS {
             self.list.push(finding);
+        } else {
+            self.unlisted += 1;
         }
     }
 }

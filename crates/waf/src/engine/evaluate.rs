@@ -17,6 +17,9 @@ use super::state::State;
 use super::tx::{TxKey, leading_number, write_number};
 use super::working::Shelf;
 
+/// The index of the phase in which everything is over: it runs whatever was decided.
+const LOGGING: usize = 4;
+
 /// Everything that a phase needs.
 pub(crate) struct Run<'a> {
     pub(crate) program: &'a Program,
@@ -51,8 +54,8 @@ impl Run<'_> {
             }
             let over = self.state.interruption.is_some()
                 || self.state.controls.engine == EngineMode::Off
-                || self.state.controls.allow.is_some();
-            if over && phase != 4 {
+                || self.is_allowed(phase);
+            if over && phase != LOGGING {
                 break;
             }
         }
@@ -63,15 +66,19 @@ impl Run<'_> {
     }
 
     fn begins(&self, phase: usize) -> bool {
-        let logging = phase == 4;
-        let allowed = match self.state.controls.allow {
-            Some(AllowScope::All) => !logging,
-            Some(AllowScope::Request) => phase < 2,
-            Some(AllowScope::Phase) | None => false,
-        };
         self.state.controls.engine != EngineMode::Off
-            && !allowed
-            && (logging || self.state.interruption.is_none())
+            && !self.is_allowed(phase)
+            && (phase == LOGGING || self.state.interruption.is_none())
+    }
+
+    /// Whether a rule has let the transaction pass, as far as this phase is concerned. That it is about a phase ends with it.
+    const fn is_allowed(&self, phase: usize) -> bool {
+        match self.state.controls.allow {
+            Some(AllowScope::All) => phase != LOGGING,
+            Some(AllowScope::Request) => phase < 2,
+            Some(AllowScope::Phase) => true,
+            None => false,
+        }
     }
 
     /// The steps to run: those that always run, and those that the prefilter does not rule out.

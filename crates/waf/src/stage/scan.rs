@@ -97,6 +97,8 @@ struct Run {
     ruleset: Arc<str>,
     transaction: Transaction,
     wanted: Wanted,
+    /// Whether it only watches, whatever its rules say of that.
+    watches: bool,
 }
 
 impl Scan {
@@ -177,7 +179,18 @@ impl Plan {
         } else {
             Wanted::All
         };
-        Run { ruleset: Arc::clone(&self.name), transaction, wanted }
+        Run { ruleset: Arc::clone(&self.name), transaction, wanted, watches: self.mode == Mode::Shadow }
+    }
+}
+
+impl Run {
+    fn refusal(&self) -> Option<&Interruption> {
+        self.transaction.interruption().filter(|_| !self.watches)
+    }
+
+    /// What it would refuse for. `ctl:ruleEngine=On` turns no shadow into a refusal.
+    fn shadow(&self) -> Option<&Interruption> {
+        self.transaction.would_interrupt().or_else(|| self.transaction.interruption())
     }
 }
 
@@ -196,8 +209,8 @@ impl Scanning {
     /// that would.
     fn deciding(&self) -> Option<(usize, &Interruption, bool)> {
         let runs = || self.runs.iter().enumerate();
-        let refused = runs().find_map(|(at, run)| Some((at, run.transaction.interruption()?, true)));
-        refused.or_else(|| runs().find_map(|(at, run)| Some((at, run.transaction.would_interrupt()?, false))))
+        let refused = runs().find_map(|(at, run)| Some((at, run.refusal()?, true)));
+        refused.or_else(|| runs().find_map(|(at, run)| Some((at, run.shadow()?, false))))
     }
 
     /// How much of the request's body the rules want to see: as much as any ruleset does.

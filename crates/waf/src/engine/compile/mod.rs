@@ -146,7 +146,7 @@ impl Compilation<'_> {
             Directive::ResponseBodyLimit(limit) => settings.response_body_limit = *limit,
             Directive::ResponseBodyLimitAction(action) => settings.response_body_limit_action = *action,
             Directive::ResponseBodyMimeType(types) => {
-                settings.response_body_types = types.iter().map(|kind| kind.to_ascii_lowercase()).collect();
+                settings.response_body_types.extend(types.iter().map(|kind| kind.to_ascii_lowercase()));
             }
             Directive::ResponseBodyMimeTypesClear => settings.response_body_types.clear(),
             Directive::ComponentSignature(signature) => settings.components.push(signature.clone()),

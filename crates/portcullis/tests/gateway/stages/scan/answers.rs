@@ -46,6 +46,17 @@ fn an_answer_that_must_not_be_seen_is_refused() {
 }
 
 #[test]
+fn no_rule_turns_a_shadow_into_a_refusal() {
+    let upstream = Upstream::start();
+    let rules = "SecAction \"id:1,phase:1,pass,nolog,ctl:ruleEngine=On\"\nSecRule ARGS \"@contains evil\" \"id:2,phase:1,deny\"\n";
+    assert_eq!(get(&scanning(&upstream, rules, ""), "/?a=evil", "").status, 403);
+    let shadow = scanning(&upstream, rules, ", mode: shadow");
+    assert_eq!(get(&shadow, "/?a=evil", "").status, 200);
+    let record = shadow.stop_and_audit().remove(0);
+    assert_eq!(record["shadow_reasons"], json!({ "scan": "attack_detected" }));
+}
+
+#[test]
 fn shadow_lets_answers_pass_and_records_them() {
     let upstream = Upstream::start();
     let gateway = scanning(&upstream, RULES, ", mode: shadow");

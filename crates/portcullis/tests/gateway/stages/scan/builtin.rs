@@ -56,6 +56,18 @@ fn it_can_be_shadowed_and_tuned() {
     assert_eq!(get(&guarded(&upstream, excluded), "/?other=1%27%20or%20%271%27=%271", "").status, 403);
 }
 
+/// However much else there is to find, what is excluded takes nothing back that nobody noted down.
+#[test]
+fn a_heap_of_findings_hides_no_attack_behind_an_exclusion() {
+    let upstream = Upstream::start();
+    let gateway = guarded(&upstream, ", exclude: [{ rule: 100103, target: \"ARGS:comment\" }]");
+    let attack = "comment=1%27%20union%20select%20password%20from%20users--";
+    for fillers in [0, 40, 60, 61, 62, 63, 64, 80] {
+        let heap: String = (0..fillers).map(|number| format!("v{number}=a/../b&")).collect();
+        assert_eq!(get(&gateway, &format!("/?{heap}{attack}"), "").status, 403, "{fillers}");
+    }
+}
+
 #[test]
 fn what_it_does_not_have_is_refused() {
     let upstream = Upstream::start();
