@@ -79,6 +79,7 @@ async fn answer(request: ApiRequest<'_>, snapshot: &Snapshot, now: Timestamp) ->
         NoOperator::Unknown => Problem::invalid_token(),
     })?;
     let resource = Resource::of(request.path).ok_or_else(Problem::not_found)?;
+    check_query(request.query)?;
     let call = Call { request, snapshot, operator, now };
     match resource {
         Resource::Keys => keys::all(&call).await,
@@ -92,6 +93,27 @@ async fn answer(request: ApiRequest<'_>, snapshot: &Snapshot, now: Timestamp) ->
         Resource::Sessions => sessions::all(&call).await,
         Resource::Session(id) => sessions::one(&call, id).await,
     }
+}
+
+/// What queries may hold, of whatever resource.
+const PARAMETERS: [&str; 4] = ["after", "limit", "method", "subject"];
+
+/// A filter that is not understood is not taken for none: whoever ends what is listed would end everything.
+fn check_query(query: &str) -> Result<(), Problem> {
+    let mut names: Vec<_> = form::pairs(query).map(|(name, _)| name).collect();
+    if names.len() != query.split('&').filter(|pair| !pair.is_empty()).count() {
+        return Err(Problem::invalid("the query is not percent-encoded UTF-8"));
+    }
+    if let Some(unknown) = names.iter().find(|name| !PARAMETERS.contains(&name.as_ref())) {
+        let known = PARAMETERS.join("`, `");
+        let message = format!("there is no parameter `{}`; there are `{known}`", unknown.escape_debug());
+        return Err(Problem::invalid(message));
+    }
+    names.sort_unstable();
+    if names.windows(2).any(|pair| matches!(pair, [one, other] if one == other)) {
+        return Err(Problem::invalid("a parameter is written more than once"));
+    }
+    Ok(())
 }
 
 impl<'p> Resource<'p> {

@@ -293,6 +293,30 @@ fn allow_ends_a_phase_a_request_or_everything() {
     }
 }
 
+/// As rule 920480 of CRS 3 has it.
+#[test]
+fn patterns_may_hold_macros() {
+    let ruleset = rules(
+        r#"
+        SecAction "id:1,phase:1,pass,nolog,setvar:'tx.charsets=utf-8|iso-8859-1',setvar:tx.no_pattern=("
+        SecRule REQUEST_HEADERS:X-Charset "@rx charset=(\S+)" "id:2,phase:1,deny,status:403,capture,chain"
+            SecRule TX:1 "!@rx ^(?:%{tx.charsets})$"
+        SecRule ARGS:a "@rx ^%{args.b}-(\d+)$" "id:3,phase:1,deny,status:403,capture,logdata:'%{tx.1}'"
+        SecRule ARGS:a "@rx %{tx.no_pattern}" "id:4,phase:1,deny,status:403"
+        "#,
+    );
+    let refused_by = |charset, target| {
+        let request = Request { headers: &[("X-Charset", charset)], target, ..Request::default() };
+        request.run(&ruleset).interruption().map(|interruption| interruption.rule_id)
+    };
+    assert_eq!(refused_by("charset=utf-8", "/"), None);
+    assert_eq!(refused_by("charset=iso-8859-1", "/"), None);
+    assert_eq!(refused_by("charset=utf-7", "/"), Some(2));
+    assert_eq!(refused_by("", "/?b=x%2B&a=xx-1"), Some(3));
+    assert_eq!(refused_by("", "/?b=y&a=xx-1"), None);
+    assert_eq!(refused_by("", "/?b=(&a=(-1"), None, "what is no pattern matches nothing");
+}
+
 /// It is about the request: all rules for the answer run.
 #[test]
 fn allow_request_ends_no_phase_of_the_answer() {

@@ -4,7 +4,7 @@ mod made;
 mod record;
 
 use crate::operator::compare_expanded;
-use crate::pattern::Captures;
+use crate::pattern::{Captures, Outcome};
 use crate::seclang::{AllowScope, EngineMode, Variable};
 
 use super::bits::BitSet;
@@ -140,7 +140,7 @@ impl Run<'_> {
 
     /// Expands the argument of an operator that holds macros.
     fn argument(&mut self, rule: &Rule) {
-        if let RuleOperator::Expanded(_, text) | RuleOperator::Number(_, text) = &rule.operator {
+        if let Some(text) = rule.operator.text() {
             let mut argument = std::mem::take(&mut self.state.scratch.argument);
             argument.clear();
             expand::expand(self.collections, self.state, text, &mut argument);
@@ -312,6 +312,10 @@ fn holds(rule: &Rule, value: &[u8], argument: &[u8], captures: &mut Captures) ->
     let holds = match &rule.operator {
         RuleOperator::Fixed(operator) => operator.matches(value, rule.capture || rule.report.log, captures),
         RuleOperator::Expanded(name, _) => compare_expanded(*name, argument, value),
+        RuleOperator::Formed(_, patterns) => {
+            let captures = (rule.capture || rule.report.log).then_some(captures);
+            patterns.of(argument).is_some_and(|pattern| pattern.evaluate(value, captures) == Outcome::Match)
+        }
         RuleOperator::NumberFixed(comparison, number) => comparison.holds(leading_number(value), *number),
         RuleOperator::Number(comparison, _) => {
             comparison.holds(leading_number(value), leading_number(argument))

@@ -9,6 +9,7 @@ mod detect;
 mod effects;
 mod evaluate;
 mod expand;
+mod formed;
 mod hits;
 mod items;
 mod memo;

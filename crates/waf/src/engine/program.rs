@@ -8,6 +8,7 @@ use super::bits::BitSet;
 use super::chains::{ChainId, Chains};
 use super::compile::Feed;
 use super::detect::{Exclusion, Which};
+use super::formed::FormedPatterns;
 use super::items::Base;
 use super::prefilter::Prefilter;
 use super::settings::Settings;
@@ -134,12 +135,24 @@ pub(crate) enum RuleOperator {
     Fixed(Operator),
     /// Its argument holds macros.
     Expanded(OperatorName, Text),
+    /// A pattern that holds macros.
+    Formed(Text, FormedPatterns),
     /// A comparison of numbers.
     Number(Comparison, Text),
     NumberFixed(Comparison, i64),
     /// `SecAction`, and `@unconditionalMatch`.
     Always,
     Never,
+}
+
+impl RuleOperator {
+    /// Its argument, if that holds macros.
+    pub(crate) const fn text(&self) -> Option<&Text> {
+        match self {
+            Self::Expanded(_, text) | Self::Formed(text, _) | Self::Number(_, text) => Some(text),
+            Self::Fixed(_) | Self::NumberFixed(..) | Self::Always | Self::Never => None,
+        }
+    }
 }
 
 /// A comparison of numbers.

@@ -9,6 +9,7 @@ use crate::seclang::{
 };
 
 use super::super::chains::ChainId;
+use super::super::formed::FormedPatterns;
 use super::super::items::bases_of;
 use super::super::origin::DataFile;
 use super::super::program::{
@@ -90,6 +91,9 @@ impl Building<'_> {
             OperatorName::UnconditionalMatch => return Some(RuleOperator::Always),
             OperatorName::NoMatch => return Some(RuleOperator::Never),
             _ => {}
+        }
+        if has_macros && matches!(name, OperatorName::Rx | OperatorName::RxGlobal) {
+            return Some(RuleOperator::Formed(self.argument(located)?, FormedPatterns::default()));
         }
         if has_macros && takes_macros(*name) {
             let text = self.argument(located)?;

@@ -14,7 +14,7 @@ use super::super::bits::BitSet;
 use super::super::collections::Collections;
 use super::super::evaluate::Run;
 use super::super::program::{
-    Change, Disruption, Effect, Program, Rule, RuleOperator, Selector, Target, Text, TextPart, TxName,
+    Change, Disruption, Effect, Program, Rule, Selector, Target, Text, TextPart, TxName,
 };
 use super::super::state::State;
 use super::super::tx::{CAPTURES, Tx};
@@ -118,14 +118,7 @@ impl Pass<'_> {
 
     /// Whether everything that a link reads is known, and everything that it changes is nobody's business yet.
     fn is_known(&self, rule: &Rule) -> bool {
-        let operator = match &rule.operator {
-            RuleOperator::Expanded(_, text) | RuleOperator::Number(_, text) => self.is_known_text(text),
-            RuleOperator::Fixed(_)
-            | RuleOperator::NumberFixed(..)
-            | RuleOperator::Always
-            | RuleOperator::Never => true,
-        };
-        operator
+        rule.operator.text().is_none_or(|text| self.is_known_text(text))
             && !rule.capture
             && rule.targets.iter().all(|target| self.is_known_target(target))
             && rule.effects.iter().all(|effect| match effect {
@@ -190,7 +183,7 @@ impl Pass<'_> {
                 _ => {}
             }
         }
-        if let RuleOperator::Expanded(_, text) | RuleOperator::Number(_, text) = &rule.operator {
+        if let Some(text) = rule.operator.text() {
             self.note_text(text);
         }
         let report = &rule.report;

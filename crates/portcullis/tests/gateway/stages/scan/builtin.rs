@@ -56,6 +56,22 @@ fn it_can_be_shadowed_and_tuned() {
     assert_eq!(get(&guarded(&upstream, excluded), "/?other=1%27%20or%20%271%27=%271", "").status, 403);
 }
 
+/// A sequence of documents is none.
+#[test]
+fn json_by_lines_is_text() {
+    let upstream = Upstream::start();
+    let gateway = guarded(&upstream, "");
+    for kind in ["application/json-seq", "application/jsonlines", "application/x-ndjson"] {
+        let lines = "{\"a\":1}\n{\"a\":2}\n";
+        assert_eq!(post(&gateway, kind, lines).status, 200, "{kind}");
+        let attack = "{\"a\":1}\n{\"a\":\"1' union select password from users--\"}\n";
+        assert_eq!(post(&gateway, kind, attack).status, 403, "{kind}");
+    }
+    for kind in ["application/json", "application/json ;charset=utf-8", "application/problem+json"] {
+        assert_eq!(post(&gateway, kind, "{\"a\":1}\n{\"a\":2}\n").status, 400, "{kind}");
+    }
+}
+
 /// However much else there is to find, what is excluded takes nothing back that nobody noted down.
 #[test]
 fn a_heap_of_findings_hides_no_attack_behind_an_exclusion() {
