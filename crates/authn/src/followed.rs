@@ -95,7 +95,7 @@ impl<R> FollowedTable<R> {
         now: Timestamp,
         read: impl Future<Output = Reading<R>>,
     ) -> Option<Arc<R>> {
-        let followed = self.followed.load(Ordering::Acquire);
+        let since = self.last_followed();
         let (known, good_for) = match read.await {
             Reading::Told(known) => (known, FRESH),
             Reading::Faulty => (Known::Unreadable, PAUSE),
@@ -105,16 +105,25 @@ impl<R> FollowedTable<R> {
             }
         };
         let record = if let Known::Record(record) = &known { Some(Arc::clone(record)) } else { None };
-        // What was read before a change that is known by now is good for this request and no other.
-        let is_current = self.followed.load(Ordering::Acquire) == followed;
-        let fresh_until = if is_current { now.plus(good_for) } else { Timestamp(now.0.saturating_add(1)) };
-        self.known.insert(id, known, now, fresh_until);
+        self.insert(id, known, now, (since, good_for));
         record
     }
 
-    /// Remembers what was just written.
-    pub(crate) fn remember(&self, id: &str, known: Known<R>, now: Timestamp) {
-        self.known.insert(id, known, now, now.plus(FRESH));
+    /// The last change that is known.
+    pub(crate) fn last_followed(&self) -> i64 {
+        self.followed.load(Ordering::Acquire)
+    }
+
+    /// Remembers what was just written, when the last change that was known was `since`.
+    pub(crate) fn remember(&self, id: &str, known: Known<R>, now: Timestamp, since: i64) {
+        self.insert(id, known, now, (since, FRESH));
+    }
+
+    /// What was found before a change that is known by now is good for this request and no other.
+    fn insert(&self, id: &str, known: Known<R>, now: Timestamp, (since, good_for): (i64, Duration)) {
+        let is_current = self.last_followed() == since;
+        let fresh_until = if is_current { now.plus(good_for) } else { Timestamp(now.0.saturating_add(1)) };
+        self.known.insert(id, known, now, fresh_until);
     }
 
     /// Has it written down that a record was used: at `moment`, or until then, whatever the table holds. `noted` is what was
@@ -133,7 +142,7 @@ impl<R> FollowedTable<R> {
 
     /// Learns what was changed, and writes by `update` what was used: to be called again and again.
     pub(crate) async fn follow(&self, update: impl Fn(&str, Timestamp) -> Query) -> Result<(), StoreError> {
-        let followed = self.followed.load(Ordering::Acquire);
+        let followed = self.last_followed();
         if followed == NOT_FOLLOWED {
             // Nothing of what was changed before matters but to what was read before.
             let latest = self.database.latest_change(self.topic).await?;

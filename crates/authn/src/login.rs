@@ -62,8 +62,10 @@ pub struct LoginMethod {
     sessions: Sessions,
     session_cookie: String,
     transactions: Seal,
-    /// Which logins came back.
+    /// Which logins came back with a code.
     used: Arc<ReplayTable>,
+    /// Which tokens of the provider have ended sessions. Strangers fill no place here.
+    logout_tokens: Arc<ReplayTable>,
 }
 
 /// Where browsers see the gateway.

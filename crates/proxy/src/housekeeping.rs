@@ -2,7 +2,7 @@
 //! it all, so that a slow identity provider never holds up a worker.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -48,6 +48,8 @@ pub(crate) struct Housekeeping {
     runtime: Handle,
     /// What was started for the present configuration.
     tasks: Mutex<Vec<JoinHandle<()>>>,
+    /// Whom fetches trust, once that was read: all authorities of the system take milliseconds, and strangers may begin logins.
+    trust: Trust,
     _stop: tokio::sync::oneshot::Sender<()>,
 }
 
@@ -61,12 +63,12 @@ impl Housekeeping {
             // Nothing is ever sent: the error is the signal.
             let _: Result<(), _> = runtime.block_on(stopped);
         })?;
-        Ok(Self { runtime: handle, tasks: Mutex::default(), _stop: stop })
+        Ok(Self { runtime: handle, tasks: Mutex::default(), trust: Trust::default(), _stop: stop })
     }
 
     /// What fetches key sets, for the workers.
     pub(crate) fn fetch(&self) -> Arc<dyn Fetch> {
-        Arc::new(Fetcher { runtime: self.runtime.clone() })
+        Arc::new(Fetcher { runtime: self.runtime.clone(), trust: Arc::clone(&self.trust) })
     }
 
     /// Looks what was changed in the database, and waits for that, as long as the database may take: before the first request,
@@ -176,11 +178,15 @@ async fn watch_certificates(shared: Arc<Shared>, prepared: Arc<Prepared>) {
 /// Fetches documents on the housekeeping thread.
 struct Fetcher {
     runtime: Handle,
+    trust: Trust,
 }
+
+type Trust = Arc<OnceLock<Arc<ClientConfig>>>;
 
 impl Fetch for Fetcher {
     fn send(&self, request: Request<Bytes>) -> Sending<'_> {
-        let fetching = self.runtime.spawn(tokio::time::timeout(FETCH_TIMEOUT, send(request)));
+        let sending = send(request, Arc::clone(&self.trust));
+        let fetching = self.runtime.spawn(tokio::time::timeout(FETCH_TIMEOUT, sending));
         Box::pin(async move {
             match fetching.await {
                 Ok(Ok(outcome)) => outcome,
@@ -191,20 +197,21 @@ impl Fetch for Fetcher {
     }
 }
 
-async fn send(request: Request<Bytes>) -> Result<Response<Bytes>, FetchError> {
+async fn send(request: Request<Bytes>, trust: Trust) -> Result<Response<Bytes>, FetchError> {
     let unreachable = |error: &dyn std::fmt::Display| FetchError::Unreachable(error.to_string());
     let (mut parts, body) = request.into_parts();
     let url = &parts.uri;
     let authority = url.authority().ok_or_else(|| FetchError::Unreachable("no host".to_owned()))?;
     let address = TargetAddress::parse(&format!("{}://{authority}", url.scheme_str().unwrap_or("https")))
         .map_err(|error| unreachable(&error))?;
-    let config = if address.secure {
-        Some(
-            tls::client_config(&UpstreamTls::default(), UpstreamProtocol::Http1)
-                .map_err(|error| unreachable(&error))?,
-        )
-    } else {
-        None
+    let config = match trust.get() {
+        _ if !address.secure => None,
+        Some(config) => Some(Arc::clone(config)),
+        None => {
+            let config = tls::client_config(&UpstreamTls::default(), UpstreamProtocol::Http1)
+                .map_err(|error| unreachable(&error))?;
+            Some(Arc::clone(trust.get_or_init(|| config)))
+        }
     };
     parts.uri = url.path_and_query().map_or_else(|| Uri::from_static("/"), |path| Uri::from(path.clone()));
     let request = Request::from_parts(parts, Full::new(body));

@@ -66,6 +66,8 @@ impl LoginMethod {
             transactions: seal("login")?,
             // No other method has this name: it is no word of a configuration.
             used: compiling.replays(&format!("authentication.login.{}", raw.name), MOST_LOGINS),
+            logout_tokens: compiling
+                .replays(&format!("authentication.login.{}.logout", raw.name), MOST_LOGINS),
         })
     }
 }

@@ -164,6 +164,10 @@ impl LoginMethod {
         let response = AuthorizationResponse::parse(query).map_err(|_| Fault::login_failed("response"))?;
         let cookie = self.transaction_cookie(&response.state);
         let opened = self.opened(head, &cookie, &response.state)?;
+        if response.outcome.is_ok() {
+            // A refusal may be told again and again: it takes nothing and gives nothing.
+            self.take_once(&opened, head.now)?;
+        }
         let provider =
             self.provider.metadata(fetch, head.now).await.map_err(|_| Fault::ISSUER_UNAVAILABLE)?;
         response.check_issuer(&provider).map_err(|_| Fault::login_failed("other_issuer"))?;
@@ -183,7 +187,7 @@ impl LoginMethod {
         Ok(EndpointAnswer { principal: Some(principal), ..answer })
     }
 
-    /// The login that this browser began with this `state`; from now on it has come back.
+    /// The login that this browser began with this `state`.
     fn opened(&self, head: &Head<'_>, cookie: &str, state: &str) -> Result<Opened, Fault> {
         let sealed = cookies::single(head.headers, cookie)?.ok_or(Fault::login_failed("no_transaction"))?;
         let text = self.transactions.open(cookie.as_bytes(), sealed);
@@ -192,13 +196,16 @@ impl LoginMethod {
         if opened.transaction.state != state {
             return Err(Fault::login_failed("state"));
         }
-        let ends = opened.ends();
-        if head.now >= ends {
+        if head.now >= opened.ends() {
             return Err(Fault::login_failed("transaction_expired"));
         }
-        let hash = digest::digest(&digest::SHA256, state.as_bytes());
-        self.used.take(digest_of(hash.as_ref()), ends, head.now).map_err(of_login)?;
         Ok(opened)
+    }
+
+    /// From now on this login has come back.
+    fn take_once(&self, opened: &Opened, now: Timestamp) -> Result<(), Fault> {
+        let hash = digest::digest(&digest::SHA256, opened.transaction.state.as_bytes());
+        self.used.take(digest_of(hash.as_ref()), opened.ends(), now).map_err(of_login)
     }
 
     async fn exchange(
@@ -307,12 +314,12 @@ impl LoginMethod {
         let (principal, sid) = self.verify_logout_token(&token, fetch, now).await?;
         let token = digest_of(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
         let ends = principal.expires.unwrap_or(now).max(now);
-        self.used.take(token, ends, now).map_err(of_login)?;
+        self.logout_tokens.take(token, ends, now).map_err(of_login)?;
         let act = Act { actor: self.issuer.clone(), origin: "login", now };
         let ending = sid.as_deref().map_or(Ending::Subject(&principal.id), Ending::Sid);
         if self.sessions.end_all(ending, &act).await.is_err() {
             // The provider says it again.
-            self.used.give_back(token);
+            self.logout_tokens.give_back(token);
             return Err(Fault::STORE_UNAVAILABLE);
         }
         Ok(EndpointAnswer { principal: Some(Arc::new(principal)), ..EndpointAnswer::done() })

@@ -143,6 +143,7 @@ impl Sessions {
 
     /// Keeps a session that was renewed.
     pub(super) async fn renew(&self, session: Session, act: &Act) -> Result<(), StoreError> {
+        let since = self.table.last_followed();
         let update = Query::new(
             "UPDATE sessions SET version = $1, renewal_until = 0, data = $2 WHERE id = $3 AND version = $4",
         )
@@ -154,7 +155,7 @@ impl Sessions {
         queries.push(update.must_change());
         self.table.database.transact(queries).await?;
         let id = session.id.clone();
-        self.table.remember(&id, Known::Record(Arc::new(session)), act.now);
+        self.table.remember(&id, Known::Record(Arc::new(session)), act.now, since);
         Ok(())
     }
 
@@ -176,7 +177,8 @@ impl Sessions {
             Err(StoreError::NothingChanged) => false,
             Err(error) => return Err(error),
         };
-        self.table.remember(id, Known::Missing, act.now);
+        // A session that has ended never comes again.
+        self.table.remember(id, Known::Missing, act.now, self.table.last_followed());
         Ok(ended)
     }
 

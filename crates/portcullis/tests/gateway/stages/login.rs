@@ -239,6 +239,7 @@ fn what_is_no_response_or_a_refusal_is_told_so() {
         "that is for the service, and for who is logged in"
     );
     assert_eq!(scene.provider.asked("/token"), 0);
+    assert_eq!(browser.get(&callback, NAVIGATION).status, 303, "what is no code takes nothing");
 }
 
 #[test]
