@@ -100,14 +100,7 @@ impl InternalTokens {
         let end = principal.ends().map_or(end, |credential| credential.min(end));
         let claims = self.claims(recipe, principal, now, end)?;
         let token = Secret::new(self.sign(&claims).ok()?);
-        let mut value = if recipe.is_bearer {
-            HeaderValue::try_from(format!("Bearer {}", token.expose()))
-        } else {
-            HeaderValue::try_from(token.expose())
-        }
-        .ok()?;
-        value.set_sensitive(true);
-        Some((value, end))
+        Some((value(&token, recipe.is_bearer)?, end))
     }
 
     fn sign(&self, claims: &Map<String, Value>) -> Result<String, MintError> {
@@ -141,6 +134,23 @@ impl InternalTokens {
         claims.extend(own.map(|(name, value)| (name.to_owned(), value)));
         Some(claims)
     }
+}
+
+/// A token as it stands in this header.
+pub(crate) fn token_value(token: &Secret, header: &HeaderName) -> Option<HeaderValue> {
+    value(token, *header == AUTHORIZATION)
+}
+
+/// A token, behind `Bearer` or alone.
+fn value(token: &Secret, is_bearer: bool) -> Option<HeaderValue> {
+    let value = if is_bearer {
+        HeaderValue::try_from(format!("Bearer {}", token.expose()))
+    } else {
+        HeaderValue::try_from(token.expose())
+    };
+    let mut value = value.ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 /// The claim that says how the subject came to be known.

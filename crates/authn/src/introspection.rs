@@ -1,41 +1,33 @@
 //! Opaque tokens: the issuer is asked what they are worth (RFC 7662).
 //!
-//! Deciding does no I/O: a token that nothing is known of needs a question, which the driver has asked by [`Need`]. All who need
-//! the same answer at the same time wait for one question; there are never more than a few questions at once, and none for a
-//! moment after one failed. Answers are kept under a keyed hash of the token, and never beyond its end.
+//! Deciding does no I/O: a token that nothing is known of needs a question, which the driver has asked by [`Need`] (`questions.rs`).
+//! Answers are never kept beyond the end of the token.
 
 mod compile;
 mod raw;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use portcullis_core::{Digest, Head, KeyedHash, Principal, PrincipalKind, Secret, Timestamp};
+use portcullis_core::{Digest, Head, Principal, PrincipalKind, Secret, Timestamp};
 use portcullis_oidc::Fetch;
 use portcullis_oidc::client::{Client, Introspection, TokenClient, TokenClientError};
 use serde_json::{Map, Value};
-use tokio::sync::Semaphore;
 
 pub(crate) use compile::{client, unknown, url};
 pub use raw::{RawAnswerCache, RawClient, RawIntrospection, SecretPlace};
 
 use crate::binding;
 use crate::dpop::Dpop;
-use crate::expiring::Expiring;
 use crate::fault::{Failure, Fault, Need};
-use crate::flights::Flights;
 use crate::jwt::TokenHeader;
 use crate::jwt::claims::{ClaimPath, is_for, names, numeric_date, scopes};
 use crate::provider::Provider;
+use crate::questions::{Found, Questions, Unanswered};
 
 /// The longest token.
 const LONGEST_TOKEN: usize = 8 << 10;
-/// How many questions are under way at once.
-const MOST_QUESTIONS: usize = 64;
-/// How long nobody is asked after a question failed.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// An issuer that is asked about its tokens.
 pub struct IntrospectionMethod {
@@ -50,11 +42,7 @@ pub struct IntrospectionMethod {
     /// What it says of itself, and until when that is believed.
     active: Duration,
     inactive: Duration,
-    hash: KeyedHash,
-    answers: Expiring<Digest, Answer>,
-    flights: Flights<Digest>,
-    questions: Semaphore,
-    unavailable_until: AtomicU64,
+    questions: Questions<Answer>,
 }
 
 /// What is known of a token.
@@ -64,8 +52,6 @@ enum Answer {
     Active(Arc<Principal>),
     /// It does not, or not here.
     Inactive(&'static str),
-    /// The issuer could not be asked.
-    Unavailable,
 }
 
 /// A token that an issuer must be asked about.
@@ -101,20 +87,17 @@ impl IntrospectionMethod {
         // RFC 6750 section 2.1: nothing else is a bearer token, and nothing else is worth a question.
         let token = std::str::from_utf8(token).ok().filter(|token| is_bearer_token(token));
         let token = token.ok_or(Fault::token("malformed"))?;
-        match self.answers.find(&self.digest(token), head.now) {
-            Some(Answer::Active(principal)) => {
+        match self.questions.find(&self.digest(token), head.now) {
+            Found::Answer(Answer::Active(principal)) => {
                 if !principal.is_current(head.now) {
                     return Err(Fault::EXPIRED.into());
                 }
                 binding::check(&principal, shown, head, dpop)?;
                 Ok(Some(principal))
             }
-            Some(Answer::Inactive(cause)) => Err(Fault::token(cause).into()),
-            Some(Answer::Unavailable) => Err(Fault::ISSUER_UNAVAILABLE.into()),
-            None if head.now < Timestamp(self.unavailable_until.load(Ordering::Relaxed)) => {
-                Err(Fault::ISSUER_UNAVAILABLE.into())
-            }
-            None => {
+            Found::Answer(Answer::Inactive(cause)) => Err(Fault::token(cause).into()),
+            Found::Unavailable => Err(Fault::ISSUER_UNAVAILABLE.into()),
+            Found::Unknown => {
                 let question = Question { method: Arc::clone(self), token: Secret::new(token.to_owned()) };
                 Err(Failure::Needs(Need::Introspection(question)))
             }
@@ -122,40 +105,32 @@ impl IntrospectionMethod {
     }
 
     fn digest(&self, token: &str) -> Digest {
-        self.hash.digest(&[token.as_bytes()])
+        self.questions.digest(&[token.as_bytes()])
     }
 
     async fn ask(&self, token: &Secret, fetch: &dyn Fetch, now: Timestamp) {
-        let digest = self.digest(token.expose());
-        self.flights
-            .in_turn(digest, async {
-                if self.answers.find(&digest, now).is_none() {
-                    let (answer, until) = self.question(token, fetch, now).await;
-                    self.answers.insert(digest, answer, until, now);
-                }
-            })
-            .await;
+        let question = async {
+            match self.introspect(token, fetch, now).await {
+                Ok(said) => Ok(self.answer(said, now)),
+                Err(_) => Err(Unanswered::Away),
+            }
+        };
+        self.questions.ask(self.digest(token.expose()), now, question).await;
     }
 
-    async fn question(&self, token: &Secret, fetch: &dyn Fetch, now: Timestamp) -> (Answer, Timestamp) {
-        let Ok(_place) = self.questions.acquire().await else {
-            return (Answer::Unavailable, now.plus(PAUSE));
+    /// What is made of what the issuer says, and until when it is believed.
+    fn answer(&self, said: Introspection, now: Timestamp) -> (Answer, Timestamp) {
+        let judged = match said {
+            Introspection::Active(members) => self.judge(members, now).map_err(|fault| fault.cause),
+            Introspection::Inactive => Err("inactive"),
         };
-        match self.introspect(token, fetch, now).await {
-            Ok(Introspection::Active(members)) => match self.judge(members, now) {
-                Ok(principal) => {
-                    let until = now.plus(self.active);
-                    let end = principal.expires.map_or(until, |end| end.min(until));
-                    (Answer::Active(Arc::new(principal)), end)
-                }
-                Err(fault) => (Answer::Inactive(fault.cause), now.plus(self.inactive)),
-            },
-            Ok(Introspection::Inactive) => (Answer::Inactive("inactive"), now.plus(self.inactive)),
-            Err(_) => {
-                let pause = now.plus(PAUSE);
-                self.unavailable_until.fetch_max(pause.0, Ordering::Relaxed);
-                (Answer::Unavailable, pause)
+        match judged {
+            Ok(principal) => {
+                let until = now.plus(self.active);
+                let end = principal.expires.map_or(until, |end| end.min(until));
+                (Answer::Active(Arc::new(principal)), end)
             }
+            Err(cause) => (Answer::Inactive(cause), now.plus(self.inactive)),
         }
     }
 

@@ -30,6 +30,7 @@ mod method;
 mod operator;
 mod plan;
 mod provider;
+mod questions;
 mod raw;
 mod replay;
 pub mod revocation;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::HeaderName;
-use portcullis_core::{ConfigFolder, KeyPath, Problems, Secret};
+use portcullis_core::{ConfigFolder, KeyPath, KeyedHash, Period, Problems, Secret};
 use portcullis_oidc::KeySource;
 use portcullis_store::Store;
 
@@ -234,6 +234,16 @@ impl Compiling<'_> {
         secret
     }
 
+    /// What tokens are kept under; `None` where there is no randomness.
+    pub(crate) fn keyed_hash(&mut self, path: &KeyPath) -> Option<KeyedHash> {
+        let refused = |error| {
+            self.problems
+                .error(path, format!("the operating system has no randomness to give: {error}"))
+                .suggest("start again when it has");
+        };
+        KeyedHash::random().map_err(refused).ok()
+    }
+
     /// How many signatures or proofs are remembered, if `written` is within bounds. `usual` is what the default is.
     pub(crate) fn remembered(&mut self, written: usize, usual: usize, path: &KeyPath) -> usize {
         if written == 0 || written > MOST_REMEMBERED {
@@ -250,5 +260,18 @@ impl Compiling<'_> {
         let table = kept.map_or_else(|| Arc::new(ReplayTable::new(most)), |(_, table)| Arc::clone(table));
         self.replays.push((name.to_owned(), Arc::clone(&table)));
         table
+    }
+}
+
+/// Whether a time is within its bounds.
+pub(crate) fn check_period(
+    period: Period,
+    least: Period,
+    most: Period,
+    path: &KeyPath,
+    problems: &mut Problems,
+) {
+    if period.0 < least.0 || period.0 > most.0 {
+        problems.error(path, format!("`{period}` is not between {least} and {most}")).suggest("leave it out");
     }
 }

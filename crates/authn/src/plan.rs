@@ -224,11 +224,7 @@ fn refuse_shared_header(name: &str, header: &HeaderName, path: &KeyPath, problem
 impl RequiredScopes {
     fn compile(raw: &RawScopes, path: &KeyPath, problems: &mut Problems) -> Self {
         for (key, scopes) in [("all", &raw.all), ("any", &raw.any)] {
-            for (index, scope) in scopes.iter().enumerate().filter(|(_, scope)| !is_scope(scope)) {
-                problems
-                    .error(&path.key(key).index(index), format!("`{}` is not a scope", scope.escape_debug()))
-                    .suggest("write one scope: visible ASCII characters without space, quote and backslash");
-            }
+            check_scopes(scopes, &path.key(key), problems);
         }
         Self { all: raw.all.clone(), any: raw.any.clone() }
     }
@@ -249,6 +245,15 @@ impl RequiredScopes {
             scopes.extend(self.any.iter().cloned());
         }
         Some(Challenge { acr_values: Vec::new(), max_age: None, scopes, message: None })
+    }
+}
+
+/// Whether each of a list is one scope.
+pub(crate) fn check_scopes(scopes: &[String], path: &KeyPath, problems: &mut Problems) {
+    for (index, scope) in scopes.iter().enumerate().filter(|(_, scope)| !is_scope(scope)) {
+        problems
+            .error(&path.index(index), format!("`{}` is not a scope", scope.escape_debug()))
+            .suggest("write one scope: visible ASCII characters without space, quote and backslash");
     }
 }
 

@@ -1,37 +1,29 @@
 //! What services get instead of the caller's token: one for their own audience, for which the issuer exchanges it (RFC 8693).
 //!
-//! Deciding does no I/O: a token for which none is known yet needs a question, which the driver has asked by [`ExchangeQuestion`]. All
-//! who need the same at the same time wait for one question; there are never more than a few at once, and none for a moment after
-//! one failed. What came of it is kept under a keyed hash of the caller's token, which was judged before it is looked up here.
+//! Deciding does no I/O: a token for which none is known yet needs a question, which the driver has asked by [`ExchangeQuestion`]
+//! (`questions.rs`). The caller's token was judged before what came of it is looked up here.
 
 mod compile;
 mod raw;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
-use portcullis_core::{Digest, KeyedHash, Reason, Secret, Timestamp};
+use portcullis_core::{Digest, Reason, Secret, Timestamp};
 use portcullis_oidc::Fetch;
 use portcullis_oidc::client::{Client, TokenClient, TokenClientError, Tokens, Wanted};
-use tokio::sync::Semaphore;
 
 pub(crate) use compile::{TokenExchanges, compile_all};
 pub use raw::{RawExchangedToken, RawTokenExchange};
 
-use crate::expiring::Expiring;
-use crate::flights::Flights;
+use crate::internal_token::token_value;
 use crate::provider::Provider;
+use crate::questions::{Found, Questions, Unanswered};
 
 /// How many tokens are kept.
 const MOST_KEPT: usize = 50_000;
-/// How many questions are under way at once.
-const MOST_QUESTIONS: usize = 64;
-/// How long nobody is asked after a question failed.
-const PAUSE: Duration = Duration::from_secs(1);
 /// How long a refusal is believed.
 const REFUSED: Duration = Duration::from_secs(10);
 /// How long before its end a token is given up: it must still hold when it arrives.
@@ -45,11 +37,7 @@ pub struct TokenExchange {
     name: String,
     client: Client,
     provider: Provider,
-    hash: KeyedHash,
-    outcomes: Expiring<Digest, Outcome>,
-    flights: Flights<Digest>,
-    questions: Semaphore,
-    unavailable_until: AtomicU64,
+    questions: Questions<Outcome>,
 }
 
 /// What came of a question.
@@ -59,8 +47,6 @@ enum Outcome {
     Token(HeaderValue),
     /// The issuer does not want it.
     Refused,
-    /// The issuer could not be asked.
-    Unavailable,
 }
 
 /// The token that the service of a route gets.
@@ -92,35 +78,18 @@ pub struct ExchangeQuestion {
 impl ExchangeQuestion {
     /// Asks, unless somebody has just done so. What came of it shows when the request is judged again.
     pub async fn ask(&self, fetch: &dyn Fetch, now: Timestamp) {
-        let ExchangedToken { exchange, .. } = &self.token;
-        let digest = self.token.digest(self.subject.expose());
-        exchange
-            .flights
-            .in_turn(digest, async {
-                if exchange.outcomes.find(&digest, now).is_none() {
-                    let (outcome, until) = self.question(fetch, now).await;
-                    exchange.outcomes.insert(digest, outcome, until, now);
-                }
-            })
-            .await;
+        let questions = &self.token.exchange.questions;
+        questions.ask(self.token.digest(self.subject.expose()), now, self.question(fetch, now)).await;
     }
 
-    async fn question(&self, fetch: &dyn Fetch, now: Timestamp) -> (Outcome, Timestamp) {
-        let exchange = &self.token.exchange;
-        let Ok(_place) = exchange.questions.acquire().await else {
-            return (Outcome::Unavailable, now.plus(PAUSE));
-        };
+    async fn question(&self, fetch: &dyn Fetch, now: Timestamp) -> Result<(Outcome, Timestamp), Unanswered> {
         match self.tokens(fetch, now).await {
-            Ok(tokens) => match self.token.value(&tokens) {
-                Some((value, kept)) => (Outcome::Token(value), now.plus(kept)),
-                None => (Outcome::Unavailable, now.plus(PAUSE)),
-            },
-            Err(error) if is_about_the_caller(&error) => (Outcome::Refused, now.plus(REFUSED)),
-            Err(_) => {
-                let pause = now.plus(PAUSE);
-                exchange.unavailable_until.fetch_max(pause.0, Ordering::Relaxed);
-                (Outcome::Unavailable, pause)
+            Ok(tokens) => {
+                let (value, kept) = self.token.value(&tokens).ok_or(Unanswered::Useless)?;
+                Ok((Outcome::Token(value), now.plus(kept)))
             }
+            Err(error) if is_about_the_caller(&error) => Ok((Outcome::Refused, now.plus(REFUSED))),
+            Err(_) => Err(Unanswered::Away),
         }
     }
 
@@ -153,14 +122,11 @@ impl ExchangedToken {
     /// When the issuer refuses, cannot be asked, or must be asked first.
     pub fn find(&self, subject: Option<&str>, now: Timestamp) -> Result<HeaderValue, NoToken> {
         let subject = subject.ok_or(NoToken::Denied(Reason::TokenRefused))?;
-        match self.exchange.outcomes.find(&self.digest(subject), now) {
-            Some(Outcome::Token(value)) => Ok(value),
-            Some(Outcome::Refused) => Err(NoToken::Denied(Reason::TokenRefused)),
-            Some(Outcome::Unavailable) => Err(NoToken::Denied(Reason::TokenUnavailable)),
-            None if now < Timestamp(self.exchange.unavailable_until.load(Ordering::Relaxed)) => {
-                Err(NoToken::Denied(Reason::TokenUnavailable))
-            }
-            None => {
+        match self.exchange.questions.find(&self.digest(subject), now) {
+            Found::Answer(Outcome::Token(value)) => Ok(value),
+            Found::Answer(Outcome::Refused) => Err(NoToken::Denied(Reason::TokenRefused)),
+            Found::Unavailable => Err(NoToken::Denied(Reason::TokenUnavailable)),
+            Found::Unknown => {
                 let subject = Secret::new(subject.to_owned());
                 Err(NoToken::Needs(ExchangeQuestion { token: self.clone(), subject }))
             }
@@ -168,7 +134,7 @@ impl ExchangedToken {
     }
 
     fn digest(&self, subject: &str) -> Digest {
-        self.exchange.hash.digest(&[subject.as_bytes(), self.mark.as_bytes()])
+        self.exchange.questions.digest(&[subject.as_bytes(), self.mark.as_bytes()])
     }
 
     /// The header's value, and how long it is kept.
@@ -178,15 +144,7 @@ impl ExchangedToken {
             Some(Duration::ZERO) => return None,
             Some(lifetime) => lifetime.saturating_sub(MARGIN).max(lifetime / 2).min(LONGEST),
         };
-        let token = tokens.access.expose();
-        let mut value = if self.header == AUTHORIZATION {
-            HeaderValue::try_from(format!("Bearer {token}"))
-        } else {
-            HeaderValue::try_from(token)
-        }
-        .ok()?;
-        value.set_sensitive(true);
-        Some((value, kept))
+        Some((token_value(&tokens.access, &self.header)?, kept))
     }
 }
 

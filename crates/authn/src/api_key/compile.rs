@@ -11,7 +11,7 @@ use super::key_text::{LONGEST_ID, is_id};
 use super::{ApiKeyMethod, KeyHash, KeyRecord, RawApiKey, RawApiKeys, RawStoredKeys, StoredKeys};
 use crate::hexadecimal::from_hexadecimal;
 use crate::method::{Compiling, MethodId};
-use crate::plan::is_scope;
+use crate::plan::check_scopes;
 
 impl ApiKeyMethod {
     /// Checks what is written; `None` if there is no header to read.
@@ -138,11 +138,7 @@ fn check_query(name: Option<&str>, path: &KeyPath, problems: &mut Problems) {
 
 fn check_names(raw: &RawApiKey, path: &KeyPath, problems: &mut Problems) {
     check_id(&raw.id, &path.key("id"), problems);
-    for (index, scope) in raw.scopes.iter().enumerate().filter(|(_, scope)| !is_scope(scope)) {
-        problems
-            .error(&path.key("scopes").index(index), format!("`{}` is not a scope", scope.escape_debug()))
-            .suggest("write one scope: visible ASCII characters without space, quote and backslash");
-    }
+    check_scopes(&raw.scopes, &path.key("scopes"), problems);
     for (index, _) in raw.roles.iter().enumerate().filter(|(_, role)| role.is_empty()) {
         problems.error(&path.key("roles").index(index), "an empty role").suggest("remove it");
     }

@@ -14,7 +14,7 @@ use crate::authentication::current_certificate;
 use crate::fault::{Failure, Fault};
 use crate::hexadecimal::hexadecimal;
 use crate::method::{Compiling, MethodId};
-use crate::plan::is_scope;
+use crate::plan::check_scopes;
 use crate::template::{Piece, Template};
 
 /// Whom certificates stand for.
@@ -151,11 +151,7 @@ fn touch<P>(template: &Template<P>) -> bool {
 }
 
 fn check_grant(roles: &[String], scopes: &[String], path: &KeyPath, problems: &mut Problems) {
-    for (index, scope) in scopes.iter().enumerate().filter(|(_, scope)| !is_scope(scope)) {
-        problems
-            .error(&path.key("scopes").index(index), format!("`{}` is not a scope", scope.escape_debug()))
-            .suggest("write one scope: visible ASCII characters without space, quote and backslash");
-    }
+    check_scopes(scopes, &path.key("scopes"), problems);
     for (index, _) in roles.iter().enumerate().filter(|(_, role)| role.is_empty()) {
         problems.error(&path.key("roles").index(index), "an empty role").suggest("remove it");
     }

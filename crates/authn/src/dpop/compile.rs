@@ -9,8 +9,9 @@ use portcullis_oidc::KeyKind;
 use super::Dpop;
 use super::nonce::Nonces;
 use super::raw::{RawDpop, RawNonce};
-use crate::method::{Compiling, SHORTEST_SECRET, USUALLY_REMEMBERED};
+use crate::method::{Compiling, SHORTEST_SECRET, USUALLY_REMEMBERED, check_period};
 
+const SHORTEST: Period = Period::secs(1);
 const LONGEST: Period = Period::secs(600);
 const LONGEST_NONCE: Period = Period::secs(24 * 60 * 60);
 /// No method has this name: it is no word of a configuration.
@@ -35,7 +36,7 @@ impl Dpop {
                     .suggest("write algorithms with public keys, such as `ES256`");
             }
         }
-        check_period(raw.lifetime, LONGEST, &path.key("lifetime"), compiling);
+        check_period(raw.lifetime, SHORTEST, LONGEST, &path.key("lifetime"), compiling.problems);
         let remembered = compiling.remembered(raw.remembered, USUALLY_REMEMBERED, &path.key("remembered"));
         let nonces =
             raw.nonce.as_ref().and_then(|nonce| compile_nonces(nonce, &path.key("nonce"), compiling));
@@ -49,7 +50,7 @@ impl Dpop {
 }
 
 fn compile_nonces(raw: &RawNonce, path: &KeyPath, compiling: &mut Compiling<'_>) -> Option<Nonces> {
-    check_period(raw.lifetime, LONGEST_NONCE, &path.key("lifetime"), compiling);
+    check_period(raw.lifetime, SHORTEST, LONGEST_NONCE, &path.key("lifetime"), compiling.problems);
     let lifetime: Duration = raw.lifetime.0;
     if let Some(secret) = &raw.secret {
         let secret = compiling.secret(secret, &path.key("secret"));
@@ -64,13 +65,4 @@ fn compile_nonces(raw: &RawNonce, path: &KeyPath, compiling: &mut Compiling<'_>)
         return None;
     }
     Some(Nonces::new(&random, lifetime))
-}
-
-fn check_period(period: Period, longest: Period, path: &KeyPath, compiling: &mut Compiling<'_>) {
-    if period.0.as_secs() == 0 || period.0 > longest.0 {
-        compiling
-            .problems
-            .error(path, format!("`{period}` is not between 1s and {longest}"))
-            .suggest("leave it out");
-    }
 }

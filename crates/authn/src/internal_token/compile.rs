@@ -13,6 +13,7 @@ use portcullis_oidc::mint::SigningKey;
 use super::raw::{RawInternalToken, RawInternalTokens};
 use super::{InternalToken, InternalTokens, KeySetEndpoint, MOST_KEPT, OWN_CLAIMS, Recipe};
 use crate::expiring::Expiring;
+use crate::method::check_period;
 
 const SHORTEST: Period = Period::secs(5);
 const LONGEST: Period = Period::secs(600);
@@ -104,12 +105,6 @@ fn more_keys(
         }
     }
     keys
-}
-
-fn check_period(period: Period, least: Period, most: Period, path: &KeyPath, problems: &mut Problems) {
-    if period.0 < least.0 || period.0 > most.0 {
-        problems.error(path, format!("`{period}` is not between {least} and {most}")).suggest("leave it out");
-    }
 }
 
 /// It is compared with normalised paths.

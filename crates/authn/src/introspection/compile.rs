@@ -1,22 +1,18 @@
 //! From what is written about an issuer of opaque tokens to a method.
 
-use std::sync::atomic::AtomicU64;
-
 use http::Uri;
-use portcullis_core::{KeyPath, KeyedHash, Period, Problems};
+use portcullis_core::{KeyPath, Period, Problems};
 use portcullis_oidc::client::{Client, ClientAuthentication, ProviderMetadata};
 use portcullis_oidc::mint::SigningKey;
 use portcullis_oidc::{Algorithm, KeySetUrl};
-use tokio::sync::Semaphore;
 
+use super::IntrospectionMethod;
 use super::raw::{RawAnswerCache, RawClient, RawIntrospection, SecretPlace};
-use super::{IntrospectionMethod, MOST_QUESTIONS};
-use crate::expiring::Expiring;
-use crate::flights::Flights;
 use crate::jwt::TokenHeader;
 use crate::jwt::claims::ClaimPath;
 use crate::method::{Compiling, MethodId};
 use crate::provider::Provider;
+use crate::questions::Questions;
 
 const LONGEST: Period = Period::secs(60 * 60);
 
@@ -45,12 +41,7 @@ impl IntrospectionMethod {
                 .warning(&path.key("audiences"), "tokens for every service of the issuer are taken")
                 .suggest("name the audience by which the issuer knows this API");
         }
-        let hash = KeyedHash::random().map_err(|error| {
-            compiling
-                .problems
-                .error(path, format!("the operating system has no randomness to give: {error}"))
-                .suggest("start again when it has");
-        });
+        let hash = compiling.keyed_hash(path);
         let provider = match endpoint {
             None => Provider::new(raw.issuer.clone()),
             Some(endpoint) => Provider::fixed(ProviderMetadata {
@@ -69,11 +60,7 @@ impl IntrospectionMethod {
             provider,
             active: raw.cache.active.0,
             inactive: raw.cache.inactive.0,
-            hash: hash.ok()?,
-            answers: Expiring::new(raw.cache.max_entries),
-            flights: Flights::default(),
-            questions: Semaphore::new(MOST_QUESTIONS),
-            unavailable_until: AtomicU64::new(0),
+            questions: Questions::new(hash?, raw.cache.max_entries),
         })
     }
 }

@@ -13,7 +13,7 @@ use super::{COOKIE_PREFIX, Lifetimes, LoginMethod, Origin, Sessions, transaction
 use crate::introspection;
 use crate::jwt::{JwtMethod, RawJwt, RawKeys};
 use crate::method::{Compiling, MethodId};
-use crate::plan::is_scope;
+use crate::plan::check_scopes;
 use crate::provider::Provider;
 
 /// Gateways learn of one another's requests within two minutes.
@@ -169,11 +169,7 @@ fn compile_path(raw: &RawLogin, path: &KeyPath, problems: &mut Problems) -> Opti
 }
 
 fn compile_scopes(scopes: &[String], path: &KeyPath, problems: &mut Problems) -> Scopes {
-    for (index, scope) in scopes.iter().enumerate().filter(|(_, scope)| !is_scope(scope)) {
-        problems
-            .error(&path.index(index), format!("`{}` is not a scope", scope.escape_debug()))
-            .suggest("write one scope: visible ASCII characters without space, quote and backslash");
-    }
+    check_scopes(scopes, path, problems);
     if !scopes.iter().any(|scope| scope == "openid") {
         problems
             .error(path, "without `openid` the provider does not say who logged in")

@@ -1,22 +1,19 @@
 //! From what is written about the exchange of tokens to whoever asks, and to what each route has of it.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use portcullis_core::problem::nearest;
-use portcullis_core::{KeyPath, KeyedHash, Problems};
+use portcullis_core::{KeyPath, Problems};
 use portcullis_oidc::client::{ProviderMetadata, Wanted};
-use tokio::sync::Semaphore;
 
 use super::raw::{RawExchangedToken, RawTokenExchange};
-use super::{ExchangedToken, MOST_KEPT, MOST_QUESTIONS, TokenExchange};
-use crate::expiring::Expiring;
-use crate::flights::Flights;
+use super::{ExchangedToken, MOST_KEPT, TokenExchange};
 use crate::internal_token::token_header;
 use crate::introspection::{client, unknown, url};
 use crate::method::Compiling;
-use crate::plan::is_scope;
+use crate::plan::check_scopes;
 use crate::provider::Provider;
+use crate::questions::Questions;
 
 /// Those of a configuration by name; without it if something is wrong with it, so that what names it is not reported as well.
 pub(crate) type TokenExchanges = Vec<(String, Option<Arc<TokenExchange>>)>;
@@ -47,12 +44,7 @@ impl TokenExchange {
         let endpoint =
             raw.endpoint.as_deref().map(|text| url(text, &path.key("endpoint"), compiling.problems));
         let client = client(&raw.client, &path.key("client"), compiling);
-        let hash = KeyedHash::random().map_err(|error| {
-            compiling
-                .problems
-                .error(path, format!("the operating system has no randomness to give: {error}"))
-                .suggest("start again when it has");
-        });
+        let hash = compiling.keyed_hash(path);
         let provider = match endpoint {
             None => Provider::new(raw.issuer.clone()),
             Some(endpoint) => {
@@ -64,11 +56,7 @@ impl TokenExchange {
             name: raw.name.clone(),
             client: client?,
             provider,
-            hash: hash.ok()?,
-            outcomes: Expiring::new(MOST_KEPT),
-            flights: Flights::default(),
-            questions: Semaphore::new(MOST_QUESTIONS),
-            unavailable_until: AtomicU64::new(0),
+            questions: Questions::new(hash?, MOST_KEPT),
         })
     }
 }
@@ -100,11 +88,7 @@ impl ExchangedToken {
                 .error(&path.key("resource"), "it is not a URL without a fragment (RFC 8707 section 2)")
                 .suggest("write `https://orders.example.com`, or `audience` for a name");
         }
-        for (index, scope) in raw.scopes.iter().enumerate().filter(|(_, scope)| !is_scope(scope)) {
-            problems
-                .error(&path.key("scopes").index(index), format!("`{}` is not a scope", scope.escape_debug()))
-                .suggest("write one scope: visible ASCII characters without space, quote and backslash");
-        }
+        check_scopes(&raw.scopes, &path.key("scopes"), problems);
         let header = token_header(&raw.header, &path.key("header"), problems)?;
         let wanted = Wanted {
             scopes: raw.scopes.iter().map(String::as_str).collect(),

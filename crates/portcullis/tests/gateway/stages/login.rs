@@ -22,6 +22,18 @@ struct Scene {
     gateway: Gateway,
 }
 
+impl Scene {
+    /// Opens a page, which is answered like this, until the provider was asked for new tokens.
+    fn until_it_was_tried_to_renew(&self, browser: &mut Browser, status: u16) {
+        let asked = self.provider.asked("/token");
+        let begun = Instant::now();
+        while self.provider.asked("/token") == asked {
+            assert_eq!(page(browser, "/orders").status, status);
+            assert!(begun.elapsed() < PATIENCE, "it is never renewed");
+        }
+    }
+}
+
 const SESSION: &str = "__Host-web";
 
 fn config(issuer: &str, upstream: &Upstream, database: &str, more: &str) -> Config {
@@ -352,13 +364,7 @@ fn a_provider_that_is_away_logs_nobody_out() {
     let mut late = Browser::of("bob", &scene.gateway);
     let callback = late.until_callback("/orders");
     scene.provider.control("down", "");
-    let asked = scene.provider.asked("/token");
-    let begun = Instant::now();
-    // Until it was tried to renew the session, and then some.
-    while scene.provider.asked("/token") == asked {
-        assert_eq!(page(&mut browser, "/orders").status, 200);
-        assert!(begun.elapsed() < PATIENCE, "it is never renewed");
-    }
+    scene.until_it_was_tried_to_renew(&mut browser, 200);
     for _ in 0..20 {
         assert_eq!(page(&mut browser, "/orders").status, 200);
     }
@@ -375,12 +381,7 @@ fn a_renewal_takes_no_revocation_back() {
     assert_eq!(browser.open("/orders").status, 200);
     let made = ops(&scene.gateway).post("/v1/revocations", &json!({ "subject": "ann" }));
     assert_eq!(made.status, 201, "{}", made.text());
-    let asked = scene.provider.asked("/token");
-    let begun = Instant::now();
-    while scene.provider.asked("/token") == asked {
-        assert_eq!(page(&mut browser, "/orders").status, 401);
-        assert!(begun.elapsed() < PATIENCE, "it is never renewed");
-    }
+    scene.until_it_was_tried_to_renew(&mut browser, 401);
     assert_eq!(page(&mut browser, "/orders").status, 401);
 }
 
@@ -399,12 +400,7 @@ fn a_gateway_that_its_provider_does_not_know_any_more_logs_nobody_out() {
         })
         .to_string(),
     );
-    let asked = scene.provider.asked("/token");
-    let begun = Instant::now();
-    while scene.provider.asked("/token") == asked {
-        assert_eq!(page(&mut browser, "/orders").status, 200);
-        assert!(begun.elapsed() < PATIENCE, "it is never renewed");
-    }
+    scene.until_it_was_tried_to_renew(&mut browser, 200);
     assert_eq!(page(&mut browser, "/orders").status, 200);
 }
 
